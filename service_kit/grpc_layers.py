@@ -1,0 +1,76 @@
+"""Layers around every RPC of a server: each wraps a method's call once, unary and streaming alike.
+
+A streaming method is an async generator in its servicer. Here it becomes a coroutine that writes what the
+generator yields and always closes it in the same task, so that a cancelled call frees what it holds at once.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import Message
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Call: TypeAlias = Callable[[Message, Context], Awaitable[Message | None]]
+
+
+class Layer(Protocol):
+    """Something that happens around every call."""
+
+    def around(self, method: str, call: Call) -> Call:
+        """The call with this layer around it; `method` is its full name, `package.Service/Method`."""
+
+
+class Layers(grpc.aio.ServerInterceptor):
+    """Puts layers around every method of our contracts, outermost first; reflection and health stay bare."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = tuple(layers)
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Answers the wrapped handler, which is made at a method's first call."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith("/orderflow."):
+            return handler
+        if method not in self._wrapped:
+            self._wrapped[method] = self._wrap(method.removeprefix("/"), handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        if handler.request_streaming:
+            raise TypeError(f"{method}: no layer knows streamed requests")
+        call = _written(handler.unary_stream) if handler.response_streaming else cast("Call", handler.unary_unary)
+        for layer in reversed(self._layers):
+            call = layer.around(method, call)
+        make = (
+            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return cast(
+            "grpc.RpcMethodHandler[Any, Any]",
+            make(
+                cast("Any", call),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            ),
+        )
+
+
+def _written(stream: Any) -> Call:
+    if not inspect.isasyncgenfunction(stream):
+        return cast("Call", stream)
+
+    async def write_all(request: Message, context: Context) -> None:
+        responses = cast("AsyncIterator[Message]", stream(request, context))
+        async with aclosing(cast("Any", responses)):
+            async for response in responses:
+                await context.write(response)
+
+    return write_all

@@ -1,0 +1,49 @@
+"""Checks every request against the rules written in its proto."""
+
+from typing import Any
+
+import protovalidate
+from google.protobuf.message import Message
+
+from service_kit.errors import FieldViolation, InvalidArgument
+from service_kit.grpc_layers import Call, Context
+
+
+class Validation:
+    """Refuses a request whose form breaks a protovalidate rule, naming every field that does."""
+
+    def __init__(self) -> None:
+        self._validator = protovalidate.Validator()
+
+    def around(self, method: str, call: Call) -> Call:  # noqa: ARG002
+        """The call, made only with a valid request."""
+
+        async def validated(request: Message, context: Context) -> Message | None:
+            check(self._validator, request)
+            return await call(request, context)
+
+        return validated
+
+
+def check(validator: protovalidate.Validator, request: Message) -> None:
+    """Returns if the request keeps all rules of its proto.
+
+    Raises:
+        InvalidArgument: with one field violation a broken rule.
+    """
+    found = validator.collect_violations(request)
+    if not found:
+        return
+    violations = [FieldViolation(_path(each.proto), each.proto.message) for each in found]
+    raise InvalidArgument("; ".join(f"{each.field}: {each.description}" for each in violations), violations)
+
+
+def _path(violation: Any) -> str:
+    """A field path as clients write it: `items[1].unit_price.nanos`; empty for a rule of the whole message."""
+    if violation.field is None:
+        return ""
+    parts = []
+    for element in violation.field.elements:
+        index = element.subscript
+        parts.append(element.field_name if index is None else f"{element.field_name}[{index.value}]")
+    return ".".join(parts)

@@ -1,0 +1,51 @@
+"""Settings of a process: environment variables, checked once at start."""
+
+import sys
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _host_and_port(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+        raise ValueError("must be HOST:PORT")
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_host_and_port)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service process can be told. A field's name in capitals is its environment variable."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    grpc_listen_address: HostPort = Field(description="Where this process serves gRPC.")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
+    drain_seconds: float = Field(
+        default=10.0, ge=0, le=600, description="Longest time that calls in flight get to finish on SIGTERM."
+    )
+    grpc_reflection: bool = Field(default=True, description="Serve gRPC reflection; turn off in production.")
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load(settings: type[Settings]) -> Settings:
+    """Reads the settings from the environment; ends the process with status 2 and one line if one is wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        sys.exit(_one_line(error))
+
+
+def _one_line(error: ValidationError) -> str:
+    """Says every wrong setting in one line, by the name of its environment variable; values stay unsaid."""
+    wrong = (f"{str(each['loc'][0]).upper()}: {_cause(each['type'], each['msg'])}" for each in error.errors())
+    return f"settings: {'; '.join(wrong)}"
+
+
+def _cause(kind: str, message: str) -> str:
+    return "is not set" if kind == "missing" else message.removeprefix("Value error, ")

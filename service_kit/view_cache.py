@@ -1,0 +1,68 @@
+"""Views in Redis, guarded so that an entry never goes back in version within its generation."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+_PUT_IF_NEWER = files("service_kit").joinpath("view_put_if_newer.lua").read_text()
+_FIELDS = ("generation", "version", "source_version", "view")
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class CachedView:
+    """A view's bytes and what they were made from.
+
+    Args:
+        generation: of the index that the view belongs to; a rebuild makes the next one.
+        version: of the aggregate itself.
+        source_version: of the aggregate that enriched the view; 0 while there is none.
+    """
+
+    generation: int
+    version: int
+    source_version: int
+    view: bytes
+
+
+class ViewCache:
+    """A cache of views by id; the writer of the read model puts always, readers put what they fetched.
+
+    Args:
+        prefix: of the keys, e.g. `order:read:`.
+        time_to_live: of an entry, give or take a tenth, so that entries of one moment do not expire together.
+    """
+
+    def __init__(self, redis: "Redis", *, prefix: str, time_to_live: timedelta) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._milliseconds = int(time_to_live.total_seconds() * 1000)
+        self._put_if_newer = redis.register_script(_PUT_IF_NEWER)
+
+    async def get(self, view_id: str) -> CachedView | None:
+        """The cached view; None where there is none or the entry is not readable as one.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        values = await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS)))
+        try:
+            generation, version, source_version = (int(value) for value in values[:3])
+        except (TypeError, ValueError):
+            return None
+        return CachedView(generation, version, source_version, values[3]) if values[3] is not None else None
+
+    async def put(self, view_id: str, entry: CachedView) -> bool:
+        """Puts the view unless a newer one is there; True when it was put.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+        time_to_live = int(self._milliseconds * spread)
+        arguments = (entry.generation, entry.version, entry.source_version, time_to_live, entry.view)
+        return bool(await self._put_if_newer(keys=[self._prefix + view_id], args=arguments))
