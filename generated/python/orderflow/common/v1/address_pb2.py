@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!orderflow/common/v1/address.proto\x12\x13orderflow.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\xcd\x02\n\x07\x41\x64\x64ress\x12;\n\trecipient\x18\x01 \x01(\tB(\xbaH%r#\x18\xc8\x01\x32\x1e^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\x12H\n\raddress_lines\x18\x02 \x03(\tB1\xbaH.\x92\x01+\x08\x01\x10\x05\"%r#\x18\xc8\x01\x32\x1e^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\x12\'\n\x0bpostal_code\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x14\x32\t^\\P{Cc}*$\x12\x39\n\x08locality\x18\x04 \x01(\tB\'\xbaH$r\"\x18\x64\x32\x1e^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\x12/\n\x13\x61\x64ministrative_area\x18\x05 \x01(\tB\x12\xbaH\x0fr\r\x18\x64\x32\t^\\P{Cc}*$\x12&\n\x0bregion_code\x18\x06 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$B5\n\x13orderflow.common.v1P\x01Z\x1corderflow/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!orderflow/common/v1/address.proto\x12\x13orderflow.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9e\x07\n\x07\x41\x64\x64ress\x12\xb1\x01\n\trecipient\x18\x01 \x01(\tB\x9d\x01\xbaH\x99\x01r\x03\x18\xc8\x01\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 200 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')\x12\xc0\x01\n\raddress_lines\x18\x02 \x03(\tB\xa8\x01\xbaH\xa4\x01\x92\x01\xa0\x01\x08\x01\x10\x05\"\x99\x01r\x03\x18\xc8\x01\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 200 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')\x12n\n\x0bpostal_code\x18\x03 \x01(\tBY\xbaHVr\x02\x18\x14\xba\x01O\n\x0ftext.no_control\x12 must not hold control characters\x1a\x1athis.matches(r\'^\\P{Cc}*$\')\x12\xaf\x01\n\x08locality\x18\x04 \x01(\tB\x9c\x01\xbaH\x98\x01r\x02\x18\x64\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 100 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')\x12v\n\x13\x61\x64ministrative_area\x18\x05 \x01(\tBY\xbaHVr\x02\x18\x64\xba\x01O\n\x0ftext.no_control\x12 must not hold control characters\x1a\x1athis.matches(r\'^\\P{Cc}*$\')\x12\x81\x01\n\x0bregion_code\x18\x06 \x01(\tBl\xbaHi\xba\x01\x66\n\x10region_code.form\x12\x35must be two capital letters, as in ISO 3166-1 alpha-2\x1a\x1bthis.matches(r\'^[A-Z]{2}$\')B5\n\x13orderflow.common.v1P\x01Z\x1corderflow/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023orderflow.common.v1P\001Z\034orderflow/common/v1;commonv1'
   _globals['_ADDRESS'].fields_by_name['recipient']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['recipient']._serialized_options = b'\272H%r#\030\310\0012\036^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$'
+  _globals['_ADDRESS'].fields_by_name['recipient']._serialized_options = b'\272H\231\001r\003\030\310\001\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 200 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
   _globals['_ADDRESS'].fields_by_name['address_lines']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['address_lines']._serialized_options = b'\272H.\222\001+\010\001\020\005\"%r#\030\310\0012\036^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$'
+  _globals['_ADDRESS'].fields_by_name['address_lines']._serialized_options = b'\272H\244\001\222\001\240\001\010\001\020\005\"\231\001r\003\030\310\001\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 200 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
   _globals['_ADDRESS'].fields_by_name['postal_code']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['postal_code']._serialized_options = b'\272H\017r\r\030\0242\t^\\P{Cc}*$'
+  _globals['_ADDRESS'].fields_by_name['postal_code']._serialized_options = b'\272HVr\002\030\024\272\001O\n\017text.no_control\022 must not hold control characters\032\032this.matches(r\'^\\P{Cc}*$\')'
   _globals['_ADDRESS'].fields_by_name['locality']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['locality']._serialized_options = b'\272H$r\"\030d2\036^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$'
+  _globals['_ADDRESS'].fields_by_name['locality']._serialized_options = b'\272H\230\001r\002\030d\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 100 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
   _globals['_ADDRESS'].fields_by_name['administrative_area']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['administrative_area']._serialized_options = b'\272H\017r\r\030d2\t^\\P{Cc}*$'
+  _globals['_ADDRESS'].fields_by_name['administrative_area']._serialized_options = b'\272HVr\002\030d\272\001O\n\017text.no_control\022 must not hold control characters\032\032this.matches(r\'^\\P{Cc}*$\')'
   _globals['_ADDRESS'].fields_by_name['region_code']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['region_code']._serialized_options = b'\272H\016r\0142\n^[A-Z]{2}$'
+  _globals['_ADDRESS'].fields_by_name['region_code']._serialized_options = b'\272Hi\272\001f\n\020region_code.form\0225must be two capital letters, as in ISO 3166-1 alpha-2\032\033this.matches(r\'^[A-Z]{2}$\')'
   _globals['_ADDRESS']._serialized_start=88
-  _globals['_ADDRESS']._serialized_end=421
+  _globals['_ADDRESS']._serialized_end=1014
 # @@protoc_insertion_point(module_scope)

@@ -29,8 +29,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """A field is malformed, missing, out of range, or excludes another one that
-    is set. The details hold a `google.rpc.BadRequest` that names each field.
-    Correct the request; a retry of the same one fails again.
+    is set. The details hold a `google.rpc.BadRequest` that names each field
+    (no field for a rule about several, which its description names). Correct
+    the request; a retry of the same one fails again.
     """
     ERROR_REASON_EMPTY_ORDER: _ErrorReason.ValueType  # 2
     """The order would be left without any item. `BadRequest` names the field.
@@ -147,8 +148,9 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """A field is malformed, missing, out of range, or excludes another one that
-is set. The details hold a `google.rpc.BadRequest` that names each field.
-Correct the request; a retry of the same one fails again.
+is set. The details hold a `google.rpc.BadRequest` that names each field
+(no field for a rule about several, which its description names). Correct
+the request; a retry of the same one fails again.
 """
 ERROR_REASON_EMPTY_ORDER: ErrorReason.ValueType  # 2
 """The order would be left without any item. `BadRequest` names the field.

@@ -75,14 +75,12 @@ class RegisterCustomerResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """The customer, in lower case."""
+    """The customer's id, in lower case."""
     version: _builtins.int
-    """The customer's version after the command; with `validate_only` the
-    version it still has.
-    """
+    """The customer's version: 1, or 0 with `validate_only`."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     def __init__(
         self,
@@ -102,7 +100,7 @@ Global___RegisterCustomerResponse: _TypeAlias = RegisterCustomerResponse  # noqa
 @_typing.final
 class UpdateCustomerRequest(_message.Message):
     """Changes a customer's name or e-mail address. What is not set stays as it
-    is.
+    is; nothing set is accepted and changes nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -226,7 +226,7 @@ class ReadAggregateRequest(_message.Message):
     """After the event with this version."""
     @_builtins.property
     def to_time(self) -> _timestamp_pb2.Timestamp:
-        """After the last event recorded at or before this time."""
+        """After the last event recorded at or before this time. Years 1 to 9999."""
 
     def __init__(
         self,

@@ -52,7 +52,8 @@ class CreateOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     fulfillment_mode: _order_pb2.FulfillmentMode.ValueType
     """Who moves the order on; MANUAL when not set."""
@@ -161,7 +162,8 @@ class AddItemRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     @_builtins.property
     def item(self) -> _order_pb2.OrderItem:
@@ -214,7 +216,7 @@ class AddItemResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -261,7 +263,8 @@ class RemoveItemRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     sku: _builtins.str
     """The product's stock keeping unit. 1-64 printable characters; case
@@ -269,8 +272,8 @@ class RemoveItemRequest(_message.Message):
     """
     quantity: _builtins.int
     """How many to take off, 1 to 1,000,000; from the last line with this SKU
-    first, and a line left with none is gone. More than the order has is
-    refused with INVALID_FIELD, everything it has with EMPTY_ORDER.
+    first, and a line left with none is gone. More than the order has of it
+    is refused with INVALID_FIELD, all that the order holds with EMPTY_ORDER.
     """
     def __init__(
         self,
@@ -318,7 +321,7 @@ class RemoveItemResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -365,12 +368,13 @@ class RecordPaymentRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     payment_reference: _builtins.str
     """Names the payment at whoever processed it. 1-128 printable characters. A
-    reference that the order has already, with the same amount, is accepted
-    and changes nothing.
+    reference that the order has already is accepted with the same amount,
+    changing nothing, and refused with INVALID_FIELD with another.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
@@ -424,7 +428,7 @@ class RecordPaymentResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -471,17 +475,18 @@ class RecordRefundRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     refund_reference: _builtins.str
     """Names the refund at whoever processed it. 1-128 printable characters. A
-    reference that the order has already, with the same amount, is accepted
-    and changes nothing.
+    reference that the order has already is accepted with the same amount,
+    changing nothing, and refused with INVALID_FIELD with another.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What was given back, exact, greater than zero, in the order's currency;
-        at most what was paid and not yet given back.
+        more than was paid and not yet given back is refused with INVALID_FIELD.
         """
 
     def __init__(
@@ -530,7 +535,7 @@ class RecordRefundResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -577,7 +582,8 @@ class ConfirmOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     def __init__(
         self,
@@ -623,7 +629,7 @@ class ConfirmOrderResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -669,7 +675,8 @@ class ShipOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     tracking_number: _builtins.str
     """The carrier's number for the parcel. 1-64 printable characters."""
@@ -718,7 +725,7 @@ class ShipOrderResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -763,7 +770,8 @@ class DeliverOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     def __init__(
         self,
@@ -809,7 +817,7 @@ class DeliverOrderResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(
@@ -855,7 +863,8 @@ class CancelOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is not remembered. The answer shows the outcome as it would be, and the
+    version as it is.
     """
     reason: _builtins.str
     """Why, for people. 1-500 characters."""
@@ -904,7 +913,7 @@ class CancelOrderResponse(_message.Message):
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
         """The order's total after the command: the exact sum of unit price times
-        quantity.
+        quantity over its lines.
         """
 
     def __init__(

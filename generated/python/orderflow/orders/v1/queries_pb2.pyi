@@ -86,7 +86,7 @@ class OrderFilter(_message.Message):
     @_builtins.property
     def create_time_range(self) -> _interval_pb2.Interval:
         """Only orders created at or after `start_time` and before `end_time`;
-        either end may be left open.
+        either end may be left open. Years 1 to 9999.
         """
 
     @_builtins.property
@@ -138,7 +138,7 @@ class GetOrderRequest(_message.Message):
     """
     at_version: _builtins.int
     """Show the order as it was at exactly this version, folded from its events.
-    A version that does not exist yet is refused with VERSION_MISMATCH.
+    A version that it does not have yet is refused with ORDER_NOT_FOUND.
     """
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -150,7 +150,8 @@ class GetOrderRequest(_message.Message):
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """Show the order as it was at this time, folded from the events recorded
-        until then. Before its creation it is refused with ORDER_NOT_FOUND.
+        until then. A time before its creation is refused with ORDER_NOT_FOUND.
+        Years 1 to 9999.
         """
 
     @_builtins.property
@@ -233,11 +234,13 @@ class ListOrdersRequest(_message.Message):
     first.
     """
     limit: _builtins.int
-    """How many orders in all; 0: every one."""
+    """How many orders at most; 0: every one. A call that continues one whose
+    limit was not reached sends what was left of that limit instead.
+    """
     resume_token: _builtins.str
     """From a chunk of an earlier answer to the same query: continue after that
     chunk. Filter and `order_by` must be the same, otherwise it is refused
-    with TOKEN_INVALID; the limit counts from the first call.
+    with TOKEN_INVALID.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:
@@ -278,7 +281,7 @@ class ListOrdersResponse(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Opaque and URL-safe; continues right after the last order of this chunk,
-    with what is left of the limit. Empty when nothing follows.
+    also where the limit ended the list. Empty when nothing follows.
     """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_views_pb2.OrderView]:
@@ -329,11 +332,13 @@ class SearchOrdersRequest(_message.Message):
     currency). Ties are broken by order id. Empty: by relevance, best first.
     """
     limit: _builtins.int
-    """How many orders in all; 0: 100."""
+    """How many orders at most; 0: 100. A call that continues one whose limit was
+    not reached sends what was left of that limit instead.
+    """
     resume_token: _builtins.str
     """From a chunk of an earlier answer to the same query: continue after that
     chunk. Query, filter and `order_by` must be the same, otherwise it is
-    refused with TOKEN_INVALID; the limit counts from the first call.
+    refused with TOKEN_INVALID.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:
@@ -503,7 +508,7 @@ class SearchOrdersResponse(_message.Message):
     """How many orders were found whatever the limit; in the first chunk only."""
     resume_token: _builtins.str
     """Opaque and URL-safe; continues right after the last order of this chunk,
-    with what is left of the limit. Empty when nothing follows.
+    also where the limit ended the list. Empty when nothing follows.
     """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_views_pb2.OrderView]:
@@ -822,11 +827,13 @@ class ListCustomerSummariesRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKENS_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """How many customers in all; 0: every one."""
+    """How many customers at most; 0: every one. A call that continues one whose
+    limit was not reached sends what was left of that limit instead.
+    """
     resume_token: _builtins.str
     """From a chunk of an earlier answer to the same query: continue after that
     chunk. The filter must be the same, otherwise it is refused with
-    TOKEN_INVALID; the limit counts from the first call.
+    TOKEN_INVALID.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:
@@ -866,7 +873,7 @@ class ListCustomerSummariesResponse(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Opaque and URL-safe; continues right after the last customer of this
-    chunk, with what is left of the limit. Empty when nothing follows.
+    chunk, also where the limit ended the list. Empty when nothing follows.
     """
     @_builtins.property
     def summaries(self) -> _containers.RepeatedCompositeFieldContainer[_views_pb2.CustomerSummary]:

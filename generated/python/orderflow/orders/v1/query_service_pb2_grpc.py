@@ -32,9 +32,8 @@ class OrderQueryServiceStub:
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however
@@ -104,9 +103,8 @@ class OrderQueryServiceServicer:
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however
@@ -235,9 +233,8 @@ class OrderQueryService:
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however

@@ -33,9 +33,8 @@ class OrderQueryServiceStub:
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however
@@ -93,9 +92,8 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however
@@ -149,9 +147,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     under a second. To read your own writes, pass the consistency token of the
     command's answer: the server waits until the effect is visible, and says so
     with EVENTUAL_CONSISTENCY_TIMEOUT when it does not become visible in time
-    (the command itself was accepted all the same). The version of an order
-    that a caller is shown never goes back on one server's own cache; two
-    servers may differ for a moment: compare `OrderView.version`.
+    (the command itself was accepted all the same). A list may show an order a
+    moment older than `GetOrder` does: compare `OrderView.version`.
 
     Streamed lists come in chunks of about 100 orders at most, all read from
     one point in time, so that no order is missing and none comes twice however

@@ -41,7 +41,9 @@ class ResumeTokenContents(_message.Message):
     last_order_id: _builtins.str
     """Id of the last order sent: the tiebreak."""
     remaining: _builtins.int
-    """How many of the limit are left; 0: unlimited."""
+    """How many of the limit are left; 0: there was none or it was reached, so
+    that the continued call's own limit counts.
+    """
     index_generation: _builtins.str
     """Generation of the read model that was read."""
     pit_id: _builtins.str
