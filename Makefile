@@ -1,0 +1,63 @@
+# Orderflow's commands; `make help` lists them. All work on a bare Debian or Ubuntu with make and git.
+SHELL := /bin/bash
+# Stopping and looking work without .venv, too.
+STACK = $$(command -v .venv/bin/python || echo python3) -m deploy.local
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## lists these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / /' | awk '{ printf "  make %-10s", $$1; $$1 = ""; print }'
+
+.PHONY: run
+run: bootstrap ## installs and starts everything, then plays an order's journey
+	@echo
+	@echo '  !!  AUTHENTICATION IS OFF in this local run: whoever reaches its loopback ports may do anything  !!'
+	@echo
+	@$(STACK) up
+	@eval "$$($(STACK) env)" && .venv/bin/ordersctl demo
+	@$(STACK) status || true
+	@echo
+	@echo '  Go on:  make status   make logs   make down'
+
+.PHONY: down
+down: ## stops what `make run` started, and nothing else
+	@$(STACK) down
+
+.PHONY: status
+status: ## shows each process, its address, health and log file
+	@$(STACK) status || true
+
+.PHONY: logs
+logs: ## follows the logs of `make run`
+	@tail -n 5 -F .local/run/logs/*.log
+
+.PHONY: clean
+clean: ## stops what runs of this work tree and forgets its data
+	@$(STACK) clean --profile run
+	@$(STACK) clean --profile test
+
+.PHONY: test
+test: bootstrap ## everything a change must pass, on real servers of its own; PYTEST_ARGS=... for pytest
+	@deploy/local/test.sh $(PYTEST_ARGS)
+
+.PHONY: check
+check: bootstrap ## format, lint, types, imports, protos and unit tests, in under a minute
+	@deploy/local/check.sh
+
+.PHONY: proto
+proto: bootstrap ## regenerates generated/ from protos/
+	@scripts/generate-protos
+
+.PHONY: lock
+lock: ## pins the Python packages of pyproject.toml in requirements.txt
+	@$$(deploy/local/bootstrap.sh --uv) pip compile pyproject.toml --extra dev --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --quiet $(LOCK_ARGS) \
+		--output-file requirements.txt
+
+.PHONY: grpcurl
+grpcurl: bootstrap ## puts grpcurl into the cache and prints its path
+	@$(STACK) grpcurl
+
+.PHONY: bootstrap
+bootstrap:
+	@deploy/local/bootstrap.sh

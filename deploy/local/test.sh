@@ -1,0 +1,18 @@
+#!/bin/bash
+# Runs the tests against servers of their own, and stops these whatever happens. Arguments go to pytest.
+# Data and logs of a run that failed are kept, for a look; those of a run that passed are forgotten.
+set -u
+cd "$(dirname "$0")/../.."
+stack=(.venv/bin/python -m deploy.local --profile test)
+
+finish() {
+    status=$?
+    trap - EXIT
+    if [ "$status" = 0 ]; then "${stack[@]}" --quiet clean; else "${stack[@]}" --quiet down; fi || status=1
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+"${stack[@]}" up --servers-only || exit
+.venv/bin/python -m pytest "${@:-tests}"
