@@ -9,7 +9,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 _PUT_IF_NEWER = files("service_kit").joinpath("view_put_if_newer.lua").read_text()
-_FIELDS = ("generation", "version", "source_version", "view")
+_FIELDS = ("generation", "version", "source_version", "project_time_us", "view")
 _JITTER = 0.1
 
 
@@ -21,12 +21,14 @@ class CachedView:
         generation: of the index that the view belongs to; a rebuild makes the next one.
         version: of the aggregate itself.
         source_version: of the aggregate that enriched the view; 0 while there is none.
+        project_time_us: when the projection wrote the view, in microseconds since 1970; 0 where that is unknown.
     """
 
     generation: int
     version: int
     source_version: int
     view: bytes
+    project_time_us: int = 0
 
 
 class ViewCache:
@@ -51,10 +53,11 @@ class ViewCache:
         """
         values = await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS)))
         try:
-            generation, version, source_version = (int(value) for value in values[:3])
+            generation, version, source_version, project_time_us = (int(value) for value in values[:4])
         except (TypeError, ValueError):
             return None
-        return CachedView(generation, version, source_version, values[3]) if values[3] is not None else None
+        view = values[4]
+        return None if view is None else CachedView(generation, version, source_version, view, project_time_us)
 
     async def put(self, view_id: str, entry: CachedView) -> bool:
         """Puts the view unless a newer one is there; True when it was put.
@@ -64,5 +67,12 @@ class ViewCache:
         """
         spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
         time_to_live = int(self._milliseconds * spread)
-        arguments = (entry.generation, entry.version, entry.source_version, time_to_live, entry.view)
+        arguments = (
+            entry.generation,
+            entry.version,
+            entry.source_version,
+            time_to_live,
+            entry.view,
+            entry.project_time_us,
+        )
         return bool(await self._put_if_newer(keys=[self._prefix + view_id], args=arguments))
