@@ -253,5 +253,5 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 25
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 GRPC_CODE_FIELD_NUMBER: _builtins.int
-grpc_code: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _code_pb2.Code.ValueType]
+grpc_code: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _code_pb2.Code]
 """The gRPC status code that an error reason is always sent with."""
