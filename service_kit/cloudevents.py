@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from orderflow.events.v1 import event_log_pb2
 
 _CONTENT_TYPE = "application/protobuf"
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class NotAnEvent(ValueError):

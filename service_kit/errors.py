@@ -38,7 +38,7 @@ class ServiceError(Exception):
         metadata: further facts for programs, e.g. the current version.
     """
 
-    reason: ClassVar[errors_pb2.ErrorReason] = errors_pb2.ERROR_REASON_UNSPECIFIED
+    reason: ClassVar["errors_pb2.ErrorReason.ValueType"] = errors_pb2.ERROR_REASON_UNSPECIFIED
 
     def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

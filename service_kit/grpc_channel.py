@@ -22,4 +22,5 @@ def open_channel(address: str) -> grpc.aio.Channel:
 
     A retry of a command is safe because every command of this project carries a request id.
     """
-    return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=aio_client_interceptors())
+    tracing = aio_client_interceptors()  # type: ignore[no-untyped-call]
+    return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=tracing)

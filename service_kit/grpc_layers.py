@@ -4,6 +4,8 @@ A streaming method is an async generator in its servicer. Here it becomes a coro
 generator yields and always closes it in the same task, so that a cancelled call frees what it holds at once.
 """
 
+from __future__ import annotations  # grpc's own types take parameters only in its stubs
+
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -32,9 +34,9 @@ class Layers(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Answers the wrapped handler, which is made at a method's first call."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
@@ -53,13 +55,10 @@ class Layers(grpc.aio.ServerInterceptor):
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
-        return cast(
-            "grpc.RpcMethodHandler[Any, Any]",
-            make(
-                cast("Any", call),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            ),
+        return make(
+            cast("Any", call),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
         )
 
 

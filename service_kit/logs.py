@@ -38,7 +38,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("elastic_transport").setLevel(logging.WARNING)
+    for chatty in ("elastic_transport", "yoyo"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

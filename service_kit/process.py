@@ -1,42 +1,60 @@
 """What every service process does at its start and end: logs, telemetry, signals, one line for a fatal error."""
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from service_kit import logs
-from service_kit.settings import ServiceSettings
+from service_kit.settings import ProcessSettings
 from service_kit.telemetry import telemetry
 
 _log = structlog.get_logger("service_kit.process")
 
 
-def run(name: str, settings: ServiceSettings, serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+def run(
+    name: str,
+    settings: ProcessSettings,
+    serve: Callable[[asyncio.Event], Awaitable[None]],
+    *,
+    watch_stdin: bool = False,
+) -> None:
     """Runs `serve` until SIGTERM or SIGINT sets its event and it returns; exits with 1 if it raises.
 
     Args:
         name: the process's `service.name`.
         settings: the checked settings.
         serve: the composition root; must return soon after its event is set.
+        watch_stdin: stop, too, when standard input closes: a parent holds its other end.
     """
     logs.configure(settings.log_level)
     with telemetry(name):
         try:
-            asyncio.run(_until_stopped(serve))
+            asyncio.run(_until_stopped(serve, watch_stdin=watch_stdin))
         except Exception as failure:  # noqa: BLE001
             for each in _leaves(failure):
                 _log.critical("stopped by an error", error=str(each), exc_info=each)
             sys.exit(1)
 
 
-async def _until_stopped(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+async def _until_stopped(serve: Callable[[asyncio.Event], Awaitable[None]], *, watch_stdin: bool) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    if watch_stdin:
+        threading.Thread(target=_set_at_end_of_input, args=(loop, stop), daemon=True).start()
     await serve(stop)
+
+
+def _set_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # not sys.stdin's buffer: its lock would outlive the interpreter
+        pass
+    loop.call_soon_threadsafe(stop.set)
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -17,16 +17,21 @@ def _host_and_port(value: str) -> str:
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
 
 
-class ServiceSettings(BaseSettings):
-    """What every service process can be told. A field's name in capitals is its environment variable."""
+class ProcessSettings(BaseSettings):
+    """What every process can be told. A field's name in capitals is its environment variable."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
-    grpc_listen_address: HostPort = Field(description="Where this process serves gRPC.")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     drain_seconds: float = Field(
-        default=10.0, ge=0, le=600, description="Longest time that calls in flight get to finish on SIGTERM."
+        default=10.0, ge=0, le=600, description="Longest time that work in hand gets to finish on SIGTERM."
     )
+
+
+class ServiceSettings(ProcessSettings):
+    """What every process that serves gRPC can be told."""
+
+    grpc_listen_address: HostPort = Field(description="Where this process serves gRPC.")
     grpc_reflection: bool = Field(default=True, description="Serve gRPC reflection; turn off in production.")
 
 

@@ -20,7 +20,7 @@ CREATE TABLE event_store (
   aggregate_type text        NOT NULL,
   version        bigint      NOT NULL CHECK (version > 0),
   event_type     text        NOT NULL,
-  event_data     bytea       NOT NULL CHECK (octet_length(event_data) <= 1048576),
+  event_data     bytea       NOT NULL CHECK (octet_length(event_data) <= 900000),
   metadata       bytea       NOT NULL,
   created_at     timestamptz NOT NULL,
   CONSTRAINT event_store_pkey PRIMARY KEY (log_shard, position),

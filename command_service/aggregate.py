@@ -1,0 +1,67 @@
+"""What makes a kind of aggregate: its rules, its events and how its commands are answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from orderflow.events.v1 import event_log_pb2
+from service_kit.errors import ServiceError
+
+
+class Versioned(Protocol):
+    """A state knows how many events it was folded from."""
+
+    @property
+    def version(self) -> int:
+        """The number of events folded so far."""
+
+
+State = TypeVar("State", bound=Versioned)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Generic[State]):
+    """A decider and what the command handler needs around it.
+
+    Args:
+        name: the aggregate type as stored, e.g. `order`.
+        id_field: the command's field that names the aggregate; empty in a command that creates one.
+        initial: the state of what does not exist.
+        decide: the rules; raises ServiceError.
+        evolve: the fold.
+        events: every message that was ever stored for this type.
+        facts: what answers show of a state, by the name of the answer's field.
+        attributes: what a command's span says of it.
+        id_taken: refuses to create an aggregate under the id of another kind of aggregate.
+    """
+
+    name: str
+    id_field: str
+    initial: State
+    decide: Callable[[Any, State, datetime], Sequence[Message]]
+    evolve: Callable[[State, Any], State]
+    events: Sequence[type[Message]]
+    facts: Callable[[State], Mapping[str, Any]]
+    attributes: Callable[[Any], Mapping[str, str | int]]
+    id_taken: Callable[[str], ServiceError]
+
+    def fold(self, history: Sequence[event_log_pb2.RecordedEvent]) -> State:
+        """The state after a history; the initial one where the history is that of another kind of aggregate.
+
+        Raises:
+            KeyError: an event of a type that this aggregate never had.
+        """
+        state = self.initial
+        if self.is_foreign(history):
+            return state
+        types = {each.DESCRIPTOR.full_name: each for each in self.events}
+        for recorded in history:
+            state = self.evolve(state, types[recorded.event_type].FromString(recorded.event_data))
+        return state
+
+    def is_foreign(self, history: Sequence[event_log_pb2.RecordedEvent]) -> bool:
+        """True when the history is that of another kind of aggregate: ids are shared by all kinds."""
+        return bool(history) and history[0].aggregate_type != self.name

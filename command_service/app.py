@@ -1,0 +1,62 @@
+"""The command server's composition root: everything it serves, and what it is made of."""
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from command_service.customers.aggregate import customer_aggregate
+from command_service.customers.servicer import CustomerServicer
+from command_service.event_store.database import Database
+from command_service.event_store.postgres import PostgresEventStore
+from command_service.event_store.schema import migrate
+from command_service.event_store.servicer import EventLogServicer
+from command_service.event_store.sharding import agree_on_shards
+from command_service.handler import CommandHandler
+from command_service.orders.aggregate import order_aggregate
+from command_service.orders.servicer import OrderCommandServicer
+from command_service.relay.admin_servicer import RelayAdminServicer
+from command_service.relay.supervision import supervise_relay
+from command_service.settings import CommandSettings
+from orderflow.admin.v1 import relay_admin_service_pb2, relay_admin_service_pb2_grpc
+from orderflow.customers.v1 import customer_service_pb2, customer_service_pb2_grpc
+from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
+from orderflow.orders.v1 import command_service_pb2, command_service_pb2_grpc
+from service_kit.grpc_server import GrpcServer
+
+SERVICES = [
+    command_service_pb2.DESCRIPTOR.services_by_name["OrderCommandService"],
+    customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
+    event_log_pb2.DESCRIPTOR.services_by_name["EventLogService"],
+    relay_admin_service_pb2.DESCRIPTOR.services_by_name["RelayAdminService"],
+]
+
+
+async def serve(settings: CommandSettings, stop: asyncio.Event, *, with_relay: bool = True) -> None:
+    """Serves commands until `stop` is set; supervises a relay unless told otherwise."""
+    if settings.write_db_owner_url:
+        await asyncio.to_thread(migrate, settings.write_db_owner_url, settings.write_db_url)
+    await asyncio.to_thread(agree_on_shards, settings.write_db_url, settings.log_shards)
+    async with AsyncExitStack() as resources:
+        database = await resources.enter_async_context(
+            Database(settings.write_db_url, max_connections=settings.write_db_connections)
+        )
+        server = _server(settings, database)
+        async with asyncio.TaskGroup() as tasks:
+            if with_relay:
+                tasks.create_task(supervise_relay(stop))
+            tasks.create_task(server.serve(SERVICES, stop))
+
+
+def _server(settings: CommandSettings, database: Database) -> GrpcServer:
+    store = PostgresEventStore(database, settings.log_shards)
+    handler = partial(CommandHandler, store=store, clock=partial(datetime.now, UTC), new_id=uuid.uuid4)
+    orders = handler(order_aggregate(timedelta(days=settings.estimated_delivery_days)))
+    customers = handler(customer_aggregate())
+    server = GrpcServer(settings, {"postgresql": database.check})
+    command_service_pb2_grpc.add_OrderCommandServiceServicer_to_server(OrderCommandServicer(orders), server.grpc)
+    customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(CustomerServicer(customers), server.grpc)
+    event_log_pb2_grpc.add_EventLogServiceServicer_to_server(EventLogServicer(store, settings.log_shards), server.grpc)
+    relay_admin_service_pb2_grpc.add_RelayAdminServiceServicer_to_server(RelayAdminServicer(database), server.grpc)
+    return server

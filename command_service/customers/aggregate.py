@@ -1,0 +1,25 @@
+"""The customer as the command handler sees it."""
+
+from typing import get_args
+
+from command_service.aggregate import Aggregate
+from command_service.customers.decider import decide
+from command_service.customers.state import Customer, Event, evolve
+from command_service.errors import CustomerAlreadyExists
+
+TYPE = "customer"
+
+
+def customer_aggregate() -> Aggregate[Customer]:
+    """The customer."""
+    return Aggregate(
+        name=TYPE,
+        id_field="customer_id",
+        initial=Customer(),
+        decide=decide,
+        evolve=evolve,
+        events=get_args(Event),
+        facts=lambda customer: {"customer_id": customer.customer_id},
+        attributes=lambda _command: {},
+        id_taken=lambda taken: CustomerAlreadyExists(f"the id {taken} is taken"),
+    )

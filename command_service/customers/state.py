@@ -1,0 +1,49 @@
+"""A customer as the rules see it, and how each event changes it."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeAlias, assert_never
+
+from orderflow.customers.v1 import events_pb2 as events
+
+Event: TypeAlias = events.CustomerRegistered | events.CustomerUpdated | events.CustomerErased
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer's state after the first `version` of its events; version 0 is no customer."""
+
+    customer_id: str = ""
+    version: int = 0
+    name: str = ""
+    email: str = ""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    erase_time: datetime | None = None
+
+
+def evolve(customer: Customer, event: Event) -> Customer:
+    """The customer after an event; it happened, so nothing is refused here."""
+    customer = replace(customer, version=customer.version + 1)
+    match event:
+        case events.CustomerRegistered():
+            registered = event.register_time.ToDatetime(tzinfo=UTC)
+            return replace(
+                customer,
+                customer_id=event.customer_id,
+                name=event.personal_data.name,
+                email=event.personal_data.email,
+                create_time=registered,
+                update_time=registered,
+            )
+        case events.CustomerUpdated():
+            return replace(
+                customer,
+                name=event.personal_data.name,
+                email=event.personal_data.email,
+                update_time=event.update_time.ToDatetime(tzinfo=UTC),
+            )
+        case events.CustomerErased():
+            erased = event.erase_time.ToDatetime(tzinfo=UTC)
+            return replace(customer, name="", email="", update_time=erased, erase_time=erased)
+    assert_never(event)

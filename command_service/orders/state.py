@@ -1,0 +1,115 @@
+"""An order as the rules see it, and how each event changes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TypeAlias, assert_never
+
+from command_service.orders.money import Amount
+from orderflow.orders.v1 import events_pb2 as events
+from orderflow.orders.v1 import order_pb2
+
+Event: TypeAlias = (
+    events.OrderCreated
+    | events.ItemAdded
+    | events.ItemRemoved
+    | events.PaymentProcessed
+    | events.RefundRecorded
+    | events.OrderConfirmed
+    | events.OrderShipped
+    | events.OrderDelivered
+    | events.OrderCancelled
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an order."""
+
+    sku: str
+    quantity: int
+    price_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order's state after the first `version` of its events; version 0 is no order.
+
+    Args:
+        payments: nanos by payment reference.
+        refunds: nanos by refund reference.
+    """
+
+    order_id: str = ""
+    version: int = 0
+    status: "order_pb2.OrderStatus.ValueType" = order_pb2.ORDER_STATUS_UNSPECIFIED
+    currency: str = ""
+    lines: tuple[Line, ...] = ()
+    payments: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    refunds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    estimated_delivery: datetime | None = None
+
+    @property
+    def total(self) -> Amount:
+        """The sum of unit price times quantity."""
+        return Amount(self.currency, sum(line.price_nanos * line.quantity for line in self.lines))
+
+    @property
+    def paid_nanos(self) -> int:
+        """What was paid and not given back."""
+        return sum(self.payments.values()) - sum(self.refunds.values())
+
+
+def evolve(order: Order, event: Event) -> Order:  # noqa: PLR0911 -- one answer an event
+    """The order after an event; it happened, so nothing is refused here."""
+    order = replace(order, version=order.version + 1)
+    match event:
+        case events.OrderCreated():
+            return replace(
+                order,
+                order_id=event.order_id,
+                status=order_pb2.ORDER_STATUS_PENDING,
+                currency=event.total_amount.currency_code,
+                lines=tuple(line_of(item) for item in event.items),
+                estimated_delivery=event.estimated_delivery_time.ToDatetime(tzinfo=UTC),
+            )
+        case events.ItemAdded():
+            return replace(order, lines=(*order.lines, line_of(event.item)))
+        case events.ItemRemoved():
+            return replace(order, lines=without(order.lines, event.sku, event.quantity))
+        case events.PaymentProcessed():
+            paid = {**order.payments, event.payment_reference: Amount.of(event.amount).nanos}
+            return replace(order, payments=MappingProxyType(paid))
+        case events.RefundRecorded():
+            refunded = {**order.refunds, event.refund_reference: Amount.of(event.amount).nanos}
+            return replace(order, refunds=MappingProxyType(refunded))
+        case events.OrderConfirmed():
+            return replace(
+                order,
+                status=order_pb2.ORDER_STATUS_CONFIRMED,
+                estimated_delivery=event.estimated_delivery_time.ToDatetime(tzinfo=UTC),
+            )
+        case events.OrderShipped():
+            return replace(order, status=order_pb2.ORDER_STATUS_SHIPPED)
+        case events.OrderDelivered():
+            return replace(order, status=order_pb2.ORDER_STATUS_DELIVERED)
+        case events.OrderCancelled():
+            return replace(order, status=order_pb2.ORDER_STATUS_CANCELLED)
+    assert_never(event)
+
+
+def line_of(item: order_pb2.OrderItem) -> Line:
+    """The line that an item makes."""
+    return Line(item.sku, item.quantity, Amount.of(item.unit_price).nanos)
+
+
+def without(lines: tuple[Line, ...], sku: str, quantity: int) -> tuple[Line, ...]:
+    """The lines less that many of a product, taken from its last line first; empty lines are gone."""
+    kept: list[Line] = []
+    for line in reversed(lines):
+        taken = min(quantity, line.quantity) if line.sku == sku else 0
+        quantity -= taken
+        if line.quantity > taken:
+            kept.append(replace(line, quantity=line.quantity - taken))
+    return tuple(reversed(kept))

@@ -1,0 +1,81 @@
+"""The relay's composition root: one thread per shard of the log."""
+
+import asyncio
+import os
+import socket
+import threading
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
+from command_service.event_store.sharding import agree_on_shards
+from command_service.relay.lease import Connection
+from command_service.relay.publisher import Publisher
+from command_service.relay.settings import RelaySettings
+from command_service.relay.shard_relay import ShardRelay
+from command_service.relay.topics import prepare_topics
+
+_log = structlog.get_logger("command_service.relay")
+
+
+async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
+    """Relays every shard until `stop` is set."""
+    if not await _database_ready(settings, stop):
+        return
+    stopping = threading.Event()
+    holder = f"{socket.gethostname()}/{os.getpid()}"
+    relays = [_shard_relay(settings, log_shard, holder) for log_shard in range(settings.log_shards)]
+    async with asyncio.TaskGroup() as threads:
+        for relay in relays:
+            threads.create_task(asyncio.to_thread(relay.run, stopping))
+        await stop.wait()
+        stopping.set()
+
+
+async def _database_ready(settings: RelaySettings, stop: asyncio.Event) -> bool:
+    """Waits until the database is there and migrated; False when told to stop before."""
+    attempts = AsyncRetrying(
+        retry=retry_if_exception_type(psycopg.Error),
+        wait=wait_exponential(multiplier=0.1, max=2.0),
+        before_sleep=lambda _state: _log.info("waiting for the write database"),
+    )
+    agreeing: asyncio.Future[Any] = asyncio.ensure_future(
+        attempts(asyncio.to_thread, agree_on_shards, settings.write_db_url, settings.log_shards)
+    )
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([agreeing, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not agreeing.done():
+        agreeing.cancel()
+        return False
+    await agreeing
+    return True
+
+
+def _shard_relay(settings: RelaySettings, log_shard: int, holder: str) -> ShardRelay:
+    return ShardRelay(
+        log_shard,
+        holder,
+        connect=partial(_connect, settings.write_db_url),
+        open_topics=partial(
+            prepare_topics,
+            settings.kafka_brokers,
+            prefix=settings.kafka_topic_prefix,
+            partition_count=settings.kafka_topic_partitions,
+        ),
+        open_publisher=partial(Publisher, settings.kafka_brokers),
+    )
+
+
+def _connect(url: str) -> Connection:
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        connect_timeout=5,
+        tcp_user_timeout=10_000,
+        application_name="orderflow relay",
+        options="-c statement_timeout=10s",
+    )

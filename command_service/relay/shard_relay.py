@@ -1,0 +1,121 @@
+"""Tails one shard of the log and publishes it in order, as long as it holds the shard's lease."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from confluent_kafka import KafkaException
+from psycopg.rows import TupleRow
+
+from command_service.event_store.rows import recorded
+from command_service.relay.lease import LEASE_SECONDS, Connection, Lease, LeaseLost
+from command_service.relay.publisher import DeliveryFailed, Publisher
+from command_service.relay.topics import TooFewPartitions, Topics
+from command_service.statements import statement
+
+_BATCH = 1000
+_MAX_IN_FLIGHT = 10_000
+_LEAST_PAUSE_SECONDS = 0.002
+_MOST_PAUSE_SECONDS = 0.05
+_RESTART_SECONDS = 1.0
+_log = structlog.get_logger("command_service.relay")
+
+
+class ShardRelay:
+    """Publishes one shard; any number may run, the lease lets one at a time.
+
+    Consumers can rely on: every event appears; the first appearances of an aggregate's versions are in order;
+    repeats may appear anywhere.
+
+    Args:
+        connect: opens a connection to the primary, in autocommit.
+        open_topics: prepares the topics with that connection.
+        open_publisher: makes a fresh publisher.
+    """
+
+    def __init__(
+        self,
+        log_shard: int,
+        holder: str,
+        *,
+        connect: Callable[[], Connection],
+        open_topics: Callable[[Connection], Topics],
+        open_publisher: Callable[[Topics], Publisher],
+    ) -> None:
+        self._log_shard = log_shard
+        self._holder = holder
+        self._connect = connect
+        self._open_topics = open_topics
+        self._open_publisher = open_publisher
+
+    def run(self, stop: threading.Event) -> None:
+        """Relays until `stop` is set; after any fault it starts again from the cursor."""
+        while not stop.is_set():
+            try:
+                with self._connect() as connection:
+                    topics = self._open_topics(connection)
+                    self._lead_when_possible(connection, topics, stop)
+            except (psycopg.Error, KafkaException, DeliveryFailed, LeaseLost, TooFewPartitions) as error:
+                _log.warning("relay starts again", log_shard=self._log_shard, cause=str(error).strip())
+                stop.wait(_RESTART_SECONDS)
+
+    def _lead_when_possible(self, connection: Connection, topics: Topics, stop: threading.Event) -> None:
+        while not stop.is_set():
+            lease = Lease.acquire(connection, self._log_shard, self._holder)
+            if lease is None:
+                stop.wait(LEASE_SECONDS / 5)
+                continue
+            _log.info("relay leads", log_shard=self._log_shard, epoch=lease.epoch, position=lease.position)
+            publisher = self._open_publisher(topics)
+            try:
+                _Tail(lease, publisher).follow(stop)
+            finally:
+                publisher.abandon()
+            lease.release()
+
+
+class _Tail:
+    """One leader's pass over the log: reads ahead, sends, and moves the cursor behind what has arrived."""
+
+    def __init__(self, lease: Lease, publisher: Publisher) -> None:
+        self._lease = lease
+        self._publisher = publisher
+        self._sent = lease.position
+        self._delivered = lease.position
+        self._recorded = lease.position
+        self._renewed = time.monotonic()
+
+    def follow(self, stop: threading.Event) -> None:
+        pause = _LEAST_PAUSE_SECONDS
+        while not stop.is_set():
+            moved = self._read_and_send() if self._publisher.in_flight < _MAX_IN_FLIGHT else 0
+            pause = _LEAST_PAUSE_SECONDS if moved else min(pause * 2, _MOST_PAUSE_SECONDS)
+            self._poll(0.0 if moved == _BATCH else pause)
+        self._drain()
+
+    def _read_and_send(self) -> int:
+        arguments = {"log_shard": self._lease.log_shard, "after_position": self._sent, "limit": _BATCH}
+        rows: list[TupleRow] = self._lease.connection.execute(
+            statement("event_store", "read_log"), arguments, prepare=True, binary=True
+        ).fetchall()
+        if rows:
+            self._publisher.send([recorded(row) for row in rows])
+            self._sent = rows[-1][0]
+        return len(rows)
+
+    def _poll(self, seconds: float) -> None:
+        position = self._publisher.poll(seconds)
+        if position is not None:
+            self._delivered = position
+        renewal_due = time.monotonic() - self._renewed > LEASE_SECONDS / 5
+        if self._delivered > self._recorded or renewal_due:
+            self._lease.advance(self._delivered)
+            self._recorded, self._renewed = self._delivered, time.monotonic()
+
+    def _drain(self) -> None:
+        """On a stop: waits a moment for what is on its way, so that the next leader repeats little."""
+        deadline = time.monotonic() + LEASE_SECONDS / 2
+        while self._publisher.in_flight and time.monotonic() < deadline:
+            self._poll(_MOST_PAUSE_SECONDS)

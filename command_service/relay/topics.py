@@ -1,0 +1,78 @@
+"""The topics that events are published to, and which partition an aggregate's events go to, for ever."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from command_service.relay.lease import Connection
+
+_NAMES = {"order": "orders", "customer": "customers", "stock_item": "inventory"}
+_TIMEOUT_SECONDS = 10.0
+_log = structlog.get_logger("command_service.relay")
+
+
+class TooFewPartitions(Exception):
+    """A topic has fewer partitions than it was made with, so that keys would change their partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where each kind of aggregate is published: topic and partition count by aggregate type."""
+
+    by_type: Mapping[str, tuple[str, int]]
+
+    def destination(self, aggregate_type: str, aggregate_id: str) -> tuple[str, int]:
+        """The topic and partition of an aggregate's events.
+
+        Raises:
+            KeyError: no topic is known for this type.
+        """
+        topic, partition_count = self.by_type[aggregate_type]
+        return topic, UUID(aggregate_id).int % partition_count
+
+
+def prepare_topics(brokers: str, connection: Connection, *, prefix: str, partition_count: int) -> Topics:
+    """Makes the topics that are missing and records their partition counts; a recorded count never changes.
+
+    Raises:
+        TooFewPartitions: an existing topic has fewer partitions than recorded, or than asked for.
+        KafkaException: the brokers are away or refuse.
+    """
+    admin = AdminClient({"bootstrap.servers": brokers})
+    topics = {kind: f"{prefix}.{name}.events.v1" for kind, name in _NAMES.items()}
+    _create(admin, list(topics.values()), partition_count)
+    present = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    counts = {}
+    for topic in topics.values():
+        actual = len(present[topic].partitions)
+        connection.execute(
+            "INSERT INTO relay_topic (topic, partition_count) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [topic, max(actual, partition_count)],
+        )
+        row = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
+        if row is None or actual < row[0]:
+            wanted = row[0] if row else partition_count
+            raise TooFewPartitions(
+                f"topic {topic} has {actual} partitions and must have {wanted}: add partitions to it"
+            )
+        counts[topic] = row[0]
+    return Topics({kind: (topic, counts[topic]) for kind, topic in topics.items()})
+
+
+def _create(admin: AdminClient, names: list[str], partition_count: int) -> None:
+    made = admin.create_topics(
+        [NewTopic(name, num_partitions=partition_count) for name in names], operation_timeout=_TIMEOUT_SECONDS
+    )
+    for name, future in made.items():
+        try:
+            future.result(_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+        else:
+            _log.info("topic made", topic=name, partitions=partition_count)
