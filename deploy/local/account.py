@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from deploy.local.cache import cache_folder, locked
+from deploy.local.cache import lock_file, locked
 from deploy.local.errors import StackError
 
 NAME = "orderflow"
@@ -43,7 +43,7 @@ def servers_account() -> Account | None:
     """Who runs the servers: the system user `orderflow`, made where we are root; otherwise we ourselves."""
     if os.geteuid() != 0:
         return None
-    with locked(cache_folder() / "account.lock"):
+    with locked(lock_file("account")):
         try:
             user = pwd.getpwnam(NAME)
         except KeyError:

@@ -20,6 +20,11 @@ def cache_folder() -> Path:
     return Path(home) / "orderflow"
 
 
+def lock_file(name: str) -> Path:
+    """The lock file of something in the cache, or of something of the machine that we change."""
+    return cache_folder() / "locks" / name
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Holds the lock file `path` against other threads and processes."""
@@ -38,7 +43,7 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
     final = cache / name
     if final.exists():
         return final
-    with locked(cache / f"{name}.lock"):
+    with locked(lock_file(name)):
         if final.exists():
             return final
         building = Path(tempfile.mkdtemp(dir=cache, prefix=f"building-{name}-"))

