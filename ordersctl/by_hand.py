@@ -1,0 +1,48 @@
+"""grpcurl lines that work as they are, with ids that exist."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ordersctl.client import Addresses
+
+_COMMANDS = "orderflow.orders.v1.OrderCommandService"
+_QUERIES = "orderflow.orders.v1.OrderQueryService"
+
+
+def lines(grpcurl: str, addresses: Addresses, customer_id: str, order_id: str) -> list[str]:
+    """Lines for a shell: what there is, the queries, a new order, and a command that is refused.
+
+    Args:
+        grpcurl: how to call it; can be several words.
+    """
+    order = {
+        "customer_id": customer_id,
+        "items": [
+            {
+                "sku": "CUP-7",
+                "product_name": "Cup",
+                "quantity": 2,
+                "unit_price": {"currency_code": "EUR", "units": 8, "nanos": 500_000_000},
+            }
+        ],
+        "shipping_address": {
+            "recipient": "Ada Lovelace",
+            "address_lines": ["12 St James's Square"],
+            "locality": "London",
+            "region_code": "GB",
+        },
+    }
+    return [
+        f"{grpcurl} -plaintext {addresses.command} list",
+        _line(grpcurl, addresses.query, f"{_QUERIES}/GetOrder", {"order_id": order_id}),
+        _line(grpcurl, addresses.query, f"{_QUERIES}/ListOrders", {"filter": {"customer_id": customer_id}}),
+        _line(grpcurl, addresses.query, f"{_QUERIES}/SearchOrders", {"query": "brulee"}),
+        _line(grpcurl, addresses.command, f"{_COMMANDS}/CreateOrder", order),
+        _line(grpcurl, addresses.command, f"{_COMMANDS}/CancelOrder", {"order_id": order_id, "reason": "too late"}),
+    ]
+
+
+def _line(grpcurl: str, address: str, method: str, request: Mapping[str, Any]) -> str:
+    return f"{grpcurl} -plaintext -d {shlex.quote(json.dumps(request))} {address} {method}"

@@ -1,0 +1,141 @@
+"""What a refused or failed call says to people and to programs, and the exit status it gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+REFUSED = 1
+USAGE = 2
+UNAVAILABLE = 3
+FAILED = 4
+INTERRUPTED = 130
+PIPE_CLOSED = 141  # as a program that SIGPIPE ends
+
+_EXIT_CODES = {
+    grpc.StatusCode.INVALID_ARGUMENT: REFUSED,
+    grpc.StatusCode.FAILED_PRECONDITION: REFUSED,
+    grpc.StatusCode.NOT_FOUND: REFUSED,
+    grpc.StatusCode.ALREADY_EXISTS: REFUSED,
+    grpc.StatusCode.ABORTED: REFUSED,
+    grpc.StatusCode.UNAVAILABLE: UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: UNAVAILABLE,
+}
+_VERDICTS = {REFUSED: "refused", UNAVAILABLE: "unavailable", FAILED: "failed"}
+_ADVICE_BY_REASON = {
+    "ORDER_NOT_FOUND": "an order of a moment ago may not be visible yet: pass its --token",
+    "VERSION_MISMATCH": "read the order again, decide again, and pass the version you saw",
+    "REQUEST_ID_REUSED": "choose a new --request-id for a new command",
+    "EVENTUAL_CONSISTENCY_TIMEOUT": "the command was accepted; ask again, and see `ordersctl projection list`",
+}
+_ADVICE_BY_CODE = {
+    grpc.StatusCode.UNAVAILABLE: "is the stack running? `make run` starts it, `make status` shows it",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "the outcome is not known; a longer --timeout may help",
+    grpc.StatusCode.UNIMPLEMENTED: "this server does not offer it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One refused or failed call.
+
+    Args:
+        reason: the contract's reason; empty where the services had no say, e.g. when nobody answered.
+        fields: each wrong field's path and what is wrong with it.
+        metadata: further facts, e.g. the current status and what is allowed now.
+        retry_after: seconds after which asking again makes sense; none where the server named none.
+        repeat_with: options that a repeat of the command line should have.
+    """
+
+    code: grpc.StatusCode
+    reason: str = ""
+    message: str
+    fields: tuple[tuple[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+    repeat_with: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status documented in --help."""
+        return _EXIT_CODES.get(self.code, FAILED)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it; empty where the message says all there is."""
+        known = _ADVICE_BY_REASON.get(self.reason) or ("" if self.reason else _ADVICE_BY_CODE.get(self.code, ""))
+        later = f"try again in {self.retry_after:g} s" if self.retry_after is not None else ""
+        options = " ".join(f"{option} {value}" for option, value in self.repeat_with.items())
+        again = f"repeat it with {options}" if options and self.exit_code != REFUSED else ""
+        return "; ".join(part for part in (known, later, again) if part)
+
+    @property
+    def line(self) -> str:
+        """The failure in one line for people."""
+        fields = [f"{path}: {wrong}" for path, wrong in self.fields if f"{path}: {wrong}" not in self.message]
+        facts = [f"{name.replace('_', ' ')}: {value}" for name, value in self.metadata.items()]
+        parts = [self.message, *fields, *facts, self.advice]
+        text = " · ".join(part for part in parts if part)
+        return f"{_VERDICTS[self.exit_code]}: {self.reason or self.code.name}: {text}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The failure for programs; absent keys mean that there is nothing to say."""
+        described = {
+            "code": self.code.name,
+            "reason": self.reason,
+            "message": self.message,
+            "fields": [{"field": path, "description": wrong} for path, wrong in self.fields],
+            "metadata": dict(self.metadata),
+            "retry_after_seconds": self.retry_after,
+            "advice": self.advice,
+            "repeat_with": dict(self.repeat_with),
+        }
+        return {"error": {key: value for key, value in described.items() if value not in ("", None, [], {})}}
+
+
+class CallFailed(Exception):
+    """A call was refused or failed; says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.line)
+        self.failure = failure
+
+    def repeat_with(self, option: str, value: str) -> "CallFailed":
+        """The same, naming an option to repeat the command line with."""
+        return CallFailed(replace(self.failure, repeat_with={**self.failure.repeat_with, option: value}))
+
+
+def failure_of(error: grpc.aio.AioRpcError) -> Failure:
+    """What a failed call's status and its details say."""
+    details = error.details() or ""
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        details = details.rpartition("last error: UNKNOWN: ")[2]
+    failure = Failure(code=error.code(), message=details)
+    status = _status_of(error)
+    return failure if status is None else _with_details(failure, status)
+
+
+def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    try:
+        status: status_pb2.Status | None = rpc_status.from_call(error)  # type: ignore[arg-type]
+    except ValueError:  # details that contradict the status: the status counts
+        return None
+    return status
+
+
+def _with_details(failure: Failure, status: status_pb2.Status) -> Failure:
+    for detail in status.details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            failure = replace(failure, reason=info.reason, metadata=dict(info.metadata))
+        elif detail.Unpack(bad):
+            fields = tuple((each.field, each.description) for each in bad.field_violations)
+            failure = replace(failure, fields=fields)
+        elif detail.Unpack(retry):
+            failure = replace(failure, retry_after=retry.retry_delay.ToTimedelta().total_seconds())
+    return failure

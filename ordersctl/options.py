@@ -1,0 +1,127 @@
+"""Options that several commands share, and how their values are read."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.interval_pb2 import Interval
+
+from orderflow.orders.v1.order_pb2 import OrderStatus
+from orderflow.orders.v1.queries_pb2 import OrderFilter
+
+OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order: a UUID.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Then wait until queries show it, and say how long that took.")]
+Currency = Annotated[str, typer.Option(help="ISO 4217 code of the amounts.")]
+TOKEN_OPTION = typer.Option("--token", metavar="TOKEN", help="Of a command that must be visible; can be repeated.")
+
+
+class Status(StrEnum):
+    """Statuses as people type them."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What every command carries."""
+
+    given_request_id: Annotated[
+        str,
+        typer.Option("--request-id", help="Repeats with the same id take effect once.", show_default="a new one"),
+    ] = ""
+    validate_only: Annotated[bool, typer.Option("--validate-only", help="All checks, no effect.")] = False
+
+    @cached_property
+    def request_id(self) -> str:
+        """Never empty, so that gRPC may retry."""
+        return self.given_request_id or f"ordersctl-{uuid4()}"
+
+    @property
+    def request_fields(self) -> dict[str, Any]:
+        """The request's fields of the same names."""
+        return {"request_id": self.request_id, "validate_only": self.validate_only}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExistingEnvelope(Envelope):
+    """What every command to something that exists carries."""
+
+    expected_version: Annotated[
+        int | None, typer.Option(min=1, help="Refuse unless this is the version.", show_default="any")
+    ] = None
+
+    @property
+    def request_fields(self) -> dict[str, Any]:
+        """The request's fields of the same names."""
+        return {**super().request_fields, "expected_version": self.expected_version}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which orders a list or search is about."""
+
+    customer: Annotated[str, typer.Option(metavar="ID", help="Only this customer's orders.")] = ""
+    status: Annotated[
+        list[Status], typer.Option(case_sensitive=False, help="Only orders in this status; can be repeated.")
+    ] = field(default_factory=list)
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Only orders created at or after it (ISO 8601, else UTC).")
+    ] = ""
+    until: Annotated[str, typer.Option(metavar="TIME", help="Only orders created before it.")] = ""
+
+    def message(self) -> OrderFilter:
+        """The filter as queries take it.
+
+        Raises:
+            typer.BadParameter: a time is none.
+        """
+        asked = OrderFilter(customer_id=self.customer)
+        asked.statuses.extend(OrderStatus.Value(f"ORDER_STATUS_{each.name}") for each in self.status)
+        if self.since or self.until:
+            start = time_of(self.since, "--since") if self.since else None
+            end = time_of(self.until, "--until") if self.until else None
+            asked.create_time_range.CopyFrom(Interval(start_time=start, end_time=end))
+        return asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """How a list comes."""
+
+    order_by: Annotated[
+        str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
+    ] = ""
+    limit: Annotated[int, typer.Option(min=0, help="How many orders in all; 0: the server's choice.")] = 0
+    resume_token: Annotated[
+        str, typer.Option("--resume", metavar="TOKEN", help="Go on where an interrupted list stopped.")
+    ] = ""
+    consistency_tokens: Annotated[list[str], TOKEN_OPTION] = field(default_factory=list)
+
+    @property
+    def request_fields(self) -> dict[str, Any]:
+        """The request's fields of the same names."""
+        return dict(vars(self))
+
+
+def time_of(text: str, option: str) -> Timestamp:
+    """The time that ISO 8601 text says; UTC where it names no zone.
+
+    Raises:
+        typer.BadParameter: it says none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-07-31T12:00:00Z", param_hint=option) from error
+    stamp = Timestamp()
+    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return stamp

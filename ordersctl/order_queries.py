@@ -1,0 +1,122 @@
+"""`ordersctl order ...`: what shows orders."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Annotated, Protocol, TypeVar
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from orderflow.orders.v1 import queries_pb2
+from orderflow.orders.v1.views_pb2 import OrderView
+from ordersctl import history, tables
+from ordersctl.command import Session, command
+from ordersctl.errors import CallFailed
+from ordersctl.options import TOKEN_OPTION, Filter, OrderId, Paging, time_of
+from ordersctl.output import Rows
+
+app = typer.Typer()
+AnyChunk = TypeVar("AnyChunk", bound="Chunk")
+
+
+class Chunk(Protocol):
+    """A part of a streamed list of orders."""
+
+    @property
+    def orders(self) -> Sequence[OrderView]: ...  # noqa: D102
+    @property
+    def resume_token(self) -> str: ...  # noqa: D102
+
+
+@command(
+    app,
+    "get",
+    "order get ORDER_ID",
+    "order get ORDER_ID --token TOKEN_OF_A_COMMAND",
+    "order get ORDER_ID --at-version 1",
+    "order get ORDER_ID --as-of 2026-07-31T12:00:00Z",
+)
+async def get(
+    session: Session,
+    *,
+    order_id: OrderId,
+    min_version: Annotated[int | None, typer.Option(min=1, help="Wait until this version is visible.")] = None,
+    token: Annotated[list[str] | None, TOKEN_OPTION] = None,
+    at_version: Annotated[int | None, typer.Option(min=1, help="As it was at this version.")] = None,
+    as_of: Annotated[str, typer.Option(metavar="TIME", help="As it was at this time (ISO 8601, else UTC).")] = "",
+) -> None:
+    """Show an order, as it is or as it was."""
+    as_of_time: Timestamp | None = time_of(as_of, "--as-of") if as_of else None
+    request = queries_pb2.GetOrderRequest(
+        order_id=order_id,
+        min_version=min_version,
+        consistency_tokens=token or [],
+        at_version=at_version,
+        as_of_time=as_of_time,
+    )
+    response = await session.client.call(session.client.queries.GetOrder, request)
+    session.output.message(response, tables.order(response.order, response.freshness))
+
+
+@command(
+    app,
+    "list",
+    "order list --customer ID",
+    "order list --status pending --status confirmed --since 2026-07-01 --order-by 'total_amount desc' --limit 20",
+    "order list --json | jq -r .order_id",
+)
+async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
+    """List orders, newest first, as they arrive."""
+    request = queries_pb2.ListOrdersRequest(filter=asked.message(), **paging.request_fields)
+    await _show_orders(session, session.client.stream(session.client.queries.ListOrders, request))
+
+
+@command(
+    app,
+    "search",
+    "order search green tea",
+    "order search zoe --status shipped --limit 20",
+    "order search ada@example.org --json",
+)
+async def search(
+    session: Session,
+    *,
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS...", help="All must be found in id, name, e-mail or products.")
+    ],
+    asked: Filter,
+    paging: Paging,
+) -> None:
+    """Search orders by text, best match first; case and accents do not matter."""
+    request = queries_pb2.SearchOrdersRequest(query=" ".join(words), filter=asked.message(), **paging.request_fields)
+    await _show_orders(session, session.client.stream(session.client.queries.SearchOrders, request))
+
+
+@command(app, "history", "order history ORDER_ID", "order history ORDER_ID --after-version 2")
+async def show_history(
+    session: Session,
+    *,
+    order_id: OrderId,
+    after_version: Annotated[int, typer.Option(min=0, help="Only later events.")] = 0,
+) -> None:
+    """Show what happened to an order, event by event."""
+    request = queries_pb2.GetOrderHistoryRequest(order_id=order_id, after_version=after_version)
+    rows = Rows(session.output, history.event_rows)
+    async for chunk in session.client.stream(session.client.queries.GetOrderHistory, request):
+        rows.add(chunk.events)
+
+
+async def _show_orders(session: Session, chunks: AsyncIterator[AnyChunk]) -> int:
+    """Shows the orders as they arrive and returns how many there were."""
+    columns = tables.order_columns(session.output.out.width)
+    rows = Rows(session.output, partial(tables.order_rows, columns))
+    resume_token = ""
+    try:
+        async for chunk in chunks:
+            rows.add(chunk.orders)
+            resume_token = chunk.resume_token
+    except CallFailed as failed:
+        raise failed.repeat_with("--resume", resume_token) if resume_token else failed from failed
+    if resume_token:
+        session.output.note(f"more follow: --resume {resume_token}", resume_token=resume_token)
+    return rows.count

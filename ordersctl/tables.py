@@ -1,0 +1,190 @@
+"""What answers look like to people."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, timedelta
+from typing import Protocol
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orderflow.common.v1.consistency_pb2 import ReadSource, ViewFreshness
+from orderflow.customers.v1.customer_pb2 import Customer
+from orderflow.orders.v1.commands_pb2 import CreateOrderResponse
+from orderflow.orders.v1.order_pb2 import OrderItem, OrderStatus
+from orderflow.orders.v1.views_pb2 import OrderView
+from ordersctl import money
+from ordersctl.output import printable
+
+_STATUS_STYLES = {"PENDING": "yellow", "CONFIRMED": "cyan", "SHIPPED": "blue", "DELIVERED": "green", "CANCELLED": "red"}
+TIMES = "\N{MULTIPLICATION SIGN}"
+_WIDE = 100
+_GAP = 2
+_LEAST_TEXT_WIDTH = 12
+_STEPS = ("create", "confirm", "ship", "deliver", "cancel", "update", "estimated_delivery")
+
+Row = tuple[str, Text | str]
+
+
+class OrderAnswer(Protocol):
+    """What the answer of every command to an order has."""
+
+    @property
+    def order_id(self) -> str: ...  # noqa: D102
+    @property
+    def version(self) -> int: ...  # noqa: D102
+    @property
+    def status(self) -> "OrderStatus.ValueType": ...  # noqa: D102
+    @property
+    def total_amount(self) -> Money: ...  # noqa: D102
+    @property
+    def consistency_token(self) -> str: ...  # noqa: D102
+
+
+def as_text(value: Text | str) -> Text:
+    """Text as it is, never as markup, and without what could steer a terminal."""
+    return value if isinstance(value, Text) else Text(printable(value))
+
+
+def status_text(status: "OrderStatus.ValueType") -> Text:
+    """The status without its prefix, in its color."""
+    name = OrderStatus.Name(status).removeprefix("ORDER_STATUS_")
+    return Text(name, style=_STATUS_STYLES.get(name, ""))
+
+
+def time_text(time: Timestamp) -> str:
+    """A time in UTC, to the second."""
+    return f"{time.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def duration_text(duration: Duration) -> str:
+    """A duration in the unit that reads best."""
+    seconds = duration.ToTimedelta() / timedelta(seconds=1)
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def items_text(items: Iterable[OrderItem]) -> str:
+    """An order's lines in one, each as how many times what."""
+    return ", ".join(f"{item.quantity} {TIMES} {item.product_name}" for item in items)
+
+
+def facts(rows: Iterable[Row], *, title: Text | str = "") -> RenderableType:
+    """Names and values under each other; rows with an empty value are left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            table.add_row(name, as_text(value))
+    return Group(title, table) if title else table
+
+
+def order_answer(response: OrderAnswer, *, title: str, request_id: str) -> RenderableType:
+    """The answer of a command to an order."""
+    delivery = time_text(response.estimated_delivery_time) if isinstance(response, CreateOrderResponse) else ""
+    rows: list[Row] = [
+        ("order", response.order_id),
+        ("version", str(response.version)),
+        ("status", status_text(response.status)),
+        ("total", money.show(response.total_amount)),
+        ("estimated delivery", delivery),
+        ("token", response.consistency_token),
+        ("request id", request_id),
+    ]
+    return facts(rows, title=Text(title, style="bold"))
+
+
+def order(view: OrderView, freshness: ViewFreshness) -> RenderableType:
+    """Everything about an order."""
+    rows: list[Row] = [
+        ("order", view.order_id),
+        ("version", str(view.version)),
+        ("status", status_text(view.status)),
+        ("customer", _customer_of(view)),
+        ("total", money.show(view.total_amount)),
+        ("paid", _amount(view.paid_amount)),
+        ("refunded", _amount(view.refunded_amount)),
+        ("address", view.address_full),
+        ("tracking number", view.tracking_number),
+        ("cancel reason", view.cancel_reason),
+        *((name.replace("_", " "), _time(view, f"{name}_time")) for name in _STEPS),
+        ("freshness", _freshness(freshness)),
+    ]
+    return Group(facts(rows), _items(view.items))
+
+
+def _time(view: OrderView, field: str) -> str:
+    return time_text(getattr(view, field)) if view.HasField(field) else ""  # type: ignore[arg-type]
+
+
+def _amount(amount: Money) -> str:
+    return money.show(amount) if amount.units or amount.nanos else ""
+
+
+def _customer_of(view: OrderView) -> str:
+    known = f"{view.customer_name} <{view.customer_email}>" if view.customer_name else "not known yet"
+    return f"{known} {view.customer_id}"
+
+
+def _freshness(freshness: ViewFreshness) -> str:
+    source = ReadSource.Name(freshness.source).removeprefix("READ_SOURCE_").lower().replace("_", " ")
+    projected = f", projected {time_text(freshness.project_time)}" if freshness.HasField("project_time") else ""
+    waited = f", waited {duration_text(freshness.wait_duration)}" if freshness.HasField("wait_duration") else ""
+    return f"from the {source}{projected}{waited}"
+
+
+def _items(items: Iterable[OrderItem]) -> Table:
+    table = Table("sku", "product", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("quantity", justify="right")
+    table.add_column("unit price", justify="right")
+    for item in items:
+        cells = (item.sku, item.product_name, str(item.quantity), money.show(item.unit_price))
+        table.add_row(*map(as_text, cells))
+    return table
+
+
+def order_columns(width: int) -> dict[str, int]:
+    """The columns of a list and their widths, fixed before its first chunk so that all chunks align."""
+    columns = {"order": 36, "status": 9, "total": 14, "created": 20 if width >= _WIDE else 12}
+    left = width - sum(columns.values()) - _GAP * len(columns)
+    items = left - max(_LEAST_TEXT_WIDTH, left // 3) - _GAP
+    if items >= _LEAST_TEXT_WIDTH:
+        return {**columns, "customer": left - items - _GAP, "items": items}
+    return {**columns, "customer": left} if left >= _LEAST_TEXT_WIDTH else columns
+
+
+def order_rows(columns: Mapping[str, int], orders: Iterable[OrderView], *, header: bool) -> Table:
+    """A chunk of a list."""
+    table = Table(box=None, show_header=header, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    for name, width in columns.items():
+        table.add_column(name, width=width, no_wrap=True, justify="right" if name == "total" else "left")
+    for each in orders:
+        created = time_text(each.create_time)
+        cells: dict[str, Text | str] = {
+            "order": each.order_id,
+            "status": status_text(each.status),
+            "total": money.show(each.total_amount),
+            "created": created if columns["created"] >= len(created) else f"{created[5:16]}Z",
+            "customer": each.customer_name,
+            "items": items_text(each.items),
+        }
+        table.add_row(*(as_text(cells[name]) for name in columns))
+    return table
+
+
+def customer(found: Customer) -> RenderableType:
+    """A customer."""
+    rows: list[Row] = [
+        ("customer", found.customer_id),
+        ("version", str(found.version)),
+        ("name", found.name),
+        ("e-mail", found.email),
+        ("registered", time_text(found.create_time)),
+        ("updated", time_text(found.update_time)),
+        ("erased", time_text(found.erase_time) if found.HasField("erase_time") else ""),
+    ]
+    return facts(rows)
