@@ -1,0 +1,168 @@
+"""The orders' read model: folds an order's events, and its customer, into the view that queries answer with."""
+
+from typing import TypeAlias, assert_never
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import money_pb2
+
+from orderflow.common.v1 import address_pb2
+from orderflow.customers.v1 import customer_pb2
+from orderflow.orders.v1 import events_pb2, order_pb2, views_pb2
+from read_models import money
+from read_models.event_types import EventTypes
+
+OrderEvent: TypeAlias = (
+    events_pb2.OrderCreated
+    | events_pb2.ItemAdded
+    | events_pb2.ItemRemoved
+    | events_pb2.PaymentProcessed
+    | events_pb2.RefundRecorded
+    | events_pb2.OrderConfirmed
+    | events_pb2.OrderShipped
+    | events_pb2.OrderDelivered
+    | events_pb2.OrderCancelled
+)
+EVENT_TYPES: EventTypes[OrderEvent] = EventTypes(
+    (
+        events_pb2.OrderCreated,
+        events_pb2.ItemAdded,
+        events_pb2.ItemRemoved,
+        events_pb2.PaymentProcessed,
+        events_pb2.RefundRecorded,
+        events_pb2.OrderConfirmed,
+        events_pb2.OrderShipped,
+        events_pb2.OrderDelivered,
+        events_pb2.OrderCancelled,
+    )
+)
+
+
+def parse(event_type: str, data: bytes) -> OrderEvent:
+    """An order's event from the name and bytes it is stored as.
+
+    Raises:
+        UnknownEvent: the type is none of an order's, or the bytes are not of that type.
+    """
+    return EVENT_TYPES.parse(event_type, data)
+
+
+def evolve(view: views_pb2.OrderView | None, event: OrderEvent, version: int) -> views_pb2.OrderView:
+    """The view with the event, which is the order's `version`th; the given view stays as it is.
+
+    Never refuses history: whatever the event store accepted has happened.
+    """
+    after = views_pb2.OrderView(enrichment_state=views_pb2.ENRICHMENT_STATE_PENDING)
+    if view is not None:
+        after.CopyFrom(view)
+    after.order_id = event.order_id
+    after.version = version
+    after.update_time.CopyFrom(_apply(after, event))
+    return after
+
+
+def with_customer(view: views_pb2.OrderView, customer: customer_pb2.Customer | None) -> views_pb2.OrderView:
+    """The view with its customer's name and e-mail; with None, that is while the customer is not known, without."""
+    enriched = views_pb2.OrderView()
+    enriched.CopyFrom(view)
+    enriched.customer_name = customer.name if customer else ""
+    enriched.customer_email = customer.email if customer else ""
+    enriched.customer_version = customer.version if customer else 0
+    if customer is None:
+        enriched.enrichment_state = views_pb2.ENRICHMENT_STATE_PENDING
+    elif customer.HasField("erase_time"):
+        enriched.enrichment_state = views_pb2.ENRICHMENT_STATE_ERASED
+    else:
+        enriched.enrichment_state = views_pb2.ENRICHMENT_STATE_COMPLETE
+    return enriched
+
+
+def _apply(view: views_pb2.OrderView, event: OrderEvent) -> Timestamp:  # noqa: PLR0911 -- one case an event
+    """Changes the view as the event says; answers when the event happened."""
+    match event:
+        case events_pb2.OrderCreated():
+            return _created(view, event)
+        case events_pb2.ItemAdded():
+            return _item_added(view, event)
+        case events_pb2.ItemRemoved():
+            return _item_removed(view, event)
+        case events_pb2.PaymentProcessed():
+            view.paid_amount.CopyFrom(money.add(view.paid_amount, event.amount))
+            return event.payment_time
+        case events_pb2.RefundRecorded():
+            view.refunded_amount.CopyFrom(money.add(view.refunded_amount, event.amount))
+            return event.refund_time
+        case events_pb2.OrderConfirmed():
+            return _confirmed(view, event)
+        case events_pb2.OrderShipped():
+            view.status = order_pb2.ORDER_STATUS_SHIPPED
+            view.tracking_number = event.tracking_number
+            view.ship_time.CopyFrom(event.ship_time)
+            return event.ship_time
+        case events_pb2.OrderDelivered():
+            view.status = order_pb2.ORDER_STATUS_DELIVERED
+            view.deliver_time.CopyFrom(event.deliver_time)
+            return event.deliver_time
+        case events_pb2.OrderCancelled():
+            view.status = order_pb2.ORDER_STATUS_CANCELLED
+            view.cancel_reason = event.reason
+            view.cancel_time.CopyFrom(event.cancel_time)
+            return event.cancel_time
+    assert_never(event)
+
+
+def _created(view: views_pb2.OrderView, event: events_pb2.OrderCreated) -> Timestamp:
+    currency = event.total_amount.currency_code
+    view.customer_id = event.customer_id
+    view.status = order_pb2.ORDER_STATUS_PENDING
+    view.items.extend(event.items)
+    _items_changed(view, event.total_amount)
+    view.paid_amount.CopyFrom(money.zero(currency))
+    view.refunded_amount.CopyFrom(money.zero(currency))
+    view.fulfillment_mode = event.fulfillment_mode
+    view.estimated_delivery_time.CopyFrom(event.estimated_delivery_time)
+    view.create_time.CopyFrom(event.create_time)
+    if event.personal_data.HasField("shipping_address"):
+        view.shipping_address.CopyFrom(event.personal_data.shipping_address)
+        view.address_full = _address_line(view.shipping_address)
+    return event.create_time
+
+
+def _item_added(view: views_pb2.OrderView, event: events_pb2.ItemAdded) -> Timestamp:
+    view.items.append(event.item)
+    _items_changed(view, event.total_amount)
+    return event.add_time
+
+
+def _item_removed(view: views_pb2.OrderView, event: events_pb2.ItemRemoved) -> Timestamp:
+    """Units go from the last line with the SKU first; a line left with none is gone."""
+    left = event.quantity
+    for index in reversed(range(len(view.items))):
+        line = view.items[index]
+        if line.sku == event.sku:
+            removed = min(left, line.quantity)
+            left -= removed
+            line.quantity -= removed
+            if line.quantity == 0:
+                del view.items[index]
+    _items_changed(view, event.total_amount)
+    return event.remove_time
+
+
+def _items_changed(view: views_pb2.OrderView, total: money_pb2.Money) -> None:
+    view.item_names[:] = [each.product_name for each in view.items]
+    view.total_amount.CopyFrom(total)
+
+
+def _confirmed(view: views_pb2.OrderView, event: events_pb2.OrderConfirmed) -> Timestamp:
+    view.status = order_pb2.ORDER_STATUS_CONFIRMED
+    if event.HasField("estimated_delivery_time"):
+        view.estimated_delivery_time.CopyFrom(event.estimated_delivery_time)
+    view.confirm_time.CopyFrom(event.confirm_time)
+    return event.confirm_time
+
+
+def _address_line(address: address_pb2.Address) -> str:
+    """The whole address as one line of text, its parts in the order in which an envelope has them."""
+    town = f"{address.postal_code} {address.locality}".strip()
+    parts = (address.recipient, *address.address_lines, town, address.administrative_area, address.region_code)
+    return ", ".join(part for part in parts if part)

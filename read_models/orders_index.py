@@ -1,0 +1,55 @@
+"""The orders' read model as documents of Elasticsearch; the mapping beside it is `orders_index.json`."""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from importlib.resources import files
+from typing import Any
+
+from orderflow.orders.v1 import order_pb2, views_pb2
+from read_models.money import in_minor_units
+from read_models.text import fold_text
+
+
+def index_body() -> dict[str, Any]:
+    """Settings and mappings of the index, as Elasticsearch takes them at creation."""
+    body: dict[str, Any] = json.loads(files("read_models").joinpath("orders_index.json").read_text())
+    return body
+
+
+def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, Any]:
+    """The document of a view; its `_id` is the order's id.
+
+    What queries filter, sort and search by stands beside the view itself, which is forwarded as it is.
+
+    Args:
+        project_time_us: when the document is written, in microseconds since 1970.
+    """
+    return {
+        "order_id": view.order_id,
+        "customer_id": view.customer_id,
+        "status": order_pb2.OrderStatus.Name(view.status).removeprefix("ORDER_STATUS_"),
+        "currency": view.total_amount.currency_code,
+        "total_minor": in_minor_units(view.total_amount),
+        "create_time_us": view.create_time.ToMicroseconds(),
+        "update_time_us": view.update_time.ToMicroseconds(),
+        "create_month": view.create_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m"),
+        "tracking_number": view.tracking_number,
+        "search_text": fold_text(_search_text(view)),
+        "version": view.version,
+        "customer_version": view.customer_version,
+        "enrichment": views_pb2.EnrichmentState.Name(view.enrichment_state).removeprefix("ENRICHMENT_STATE_"),
+        "project_time_us": project_time_us,
+        "view": base64.b64encode(view.SerializeToString()).decode(),
+    }
+
+
+def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
+    """The view that a document holds."""
+    return views_pb2.OrderView.FromString(base64.b64decode(document["view"]))
+
+
+def _search_text(view: views_pb2.OrderView) -> str:
+    skus = (item.sku for item in view.items)
+    return " ".join((view.order_id, view.customer_name, view.customer_email, *view.item_names, *skus))

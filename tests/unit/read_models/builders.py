@@ -1,0 +1,98 @@
+"""Events of one order and its customer, with defaults, for tests that fold them."""
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import money_pb2
+
+from orderflow.common.v1 import address_pb2
+from orderflow.customers.v1 import customer_pb2
+from orderflow.orders.v1 import events_pb2, order_pb2
+
+ORDER = "0d5f8d0c-7a44-4b3e-9a43-0c2f6f3d1a01"
+CUSTOMER = "5b0c1f7e-1d0e-4a8e-8a57-3f0d3e0e7b02"
+_START = datetime(2026, 11, 30, 23, 59, 58, 123456, tzinfo=UTC)
+ADDRESS = address_pb2.Address(
+    recipient="Zoë Łukasz",
+    address_lines=["Hauptstraße 1", "3. Stock"],
+    postal_code="10115",
+    locality="Berlin",
+    region_code="DE",
+)
+
+
+def at(seconds: int) -> Timestamp:
+    """So many seconds after the order was created."""
+    time = Timestamp()
+    time.FromDatetime(_START + timedelta(seconds=seconds))
+    return time
+
+
+def euros(units: int, nanos: int = 0) -> money_pb2.Money:
+    return money_pb2.Money(currency_code="EUR", units=units, nanos=nanos)
+
+
+def item(
+    sku: str = "SKU-1", name: str = "Tea", quantity: int = 2, price: money_pb2.Money | None = None
+) -> order_pb2.OrderItem:
+    return order_pb2.OrderItem(sku=sku, product_name=name, quantity=quantity, unit_price=price or euros(10))
+
+
+def created(
+    *items: order_pb2.OrderItem,
+    order_id: str = ORDER,
+    customer_id: str = CUSTOMER,
+    total: money_pb2.Money | None = None,
+) -> events_pb2.OrderCreated:
+    return events_pb2.OrderCreated(
+        order_id=order_id,
+        customer_id=customer_id,
+        items=items or (item(),),
+        total_amount=total or euros(20),
+        fulfillment_mode=order_pb2.FULFILLMENT_MODE_MANUAL,
+        estimated_delivery_time=at(5 * 24 * 3600),
+        personal_data=events_pb2.OrderPersonalData(shipping_address=ADDRESS),
+        create_time=at(0),
+    )
+
+
+def item_added(line: order_pb2.OrderItem, total: money_pb2.Money, *, order_id: str = ORDER) -> events_pb2.ItemAdded:
+    return events_pb2.ItemAdded(order_id=order_id, item=line, total_amount=total, add_time=at(1))
+
+
+def item_removed(sku: str, quantity: int, total: money_pb2.Money) -> events_pb2.ItemRemoved:
+    return events_pb2.ItemRemoved(order_id=ORDER, sku=sku, quantity=quantity, total_amount=total, remove_time=at(2))
+
+
+def paid(amount: money_pb2.Money, *, order_id: str = ORDER) -> events_pb2.PaymentProcessed:
+    return events_pb2.PaymentProcessed(order_id=order_id, payment_reference="P", amount=amount, payment_time=at(3))
+
+
+def refunded(amount: money_pb2.Money) -> events_pb2.RefundRecorded:
+    return events_pb2.RefundRecorded(order_id=ORDER, refund_reference="R", amount=amount, refund_time=at(4))
+
+
+def confirmed(*, order_id: str = ORDER) -> events_pb2.OrderConfirmed:
+    return events_pb2.OrderConfirmed(order_id=order_id, estimated_delivery_time=at(6 * 24 * 3600), confirm_time=at(5))
+
+
+def shipped(*, order_id: str = ORDER) -> events_pb2.OrderShipped:
+    return events_pb2.OrderShipped(order_id=order_id, tracking_number="TRACK-1", ship_time=at(6))
+
+
+def delivered(*, order_id: str = ORDER) -> events_pb2.OrderDelivered:
+    return events_pb2.OrderDelivered(order_id=order_id, deliver_time=at(7))
+
+
+def cancelled(*, order_id: str = ORDER) -> events_pb2.OrderCancelled:
+    return events_pb2.OrderCancelled(order_id=order_id, reason="too late", cancel_time=at(8))
+
+
+def customer(name: str = "Zoë Łukasz", version: int = 1, *, erased: bool = False) -> customer_pb2.Customer:
+    return customer_pb2.Customer(
+        customer_id=CUSTOMER,
+        name="" if erased else name,
+        email="" if erased else "zoe@example.com",
+        version=version,
+        erase_time=at(9) if erased else None,
+    )

@@ -1,0 +1,68 @@
+"""The order's document of Elasticsearch."""
+
+import base64
+import json
+
+import pytest
+from google.type import money_pb2
+
+from orderflow.orders.v1 import views_pb2
+from read_models import orders, orders_index
+from tests.unit.read_models.builders import CUSTOMER, ORDER, confirmed, created, customer, item, shipped
+
+
+def _view() -> views_pb2.OrderView:
+    view = orders.evolve(None, created(item("SKU-1", "Crème brûlée")), 1)
+    return orders.evolve(orders.evolve(orders.with_customer(view, customer(version=3)), confirmed(), 2), shipped(), 3)
+
+
+def test_a_document_has_what_queries_need_and_the_view_itself() -> None:
+    document = orders_index.document(_view(), project_time_us=42)
+    assert document.pop("view") == base64.b64encode(_view().SerializeToString()).decode()
+    assert document == {
+        "order_id": ORDER,
+        "customer_id": CUSTOMER,
+        "status": "SHIPPED",
+        "currency": "EUR",
+        "total_minor": 2000,
+        "create_time_us": 1796083198123456,
+        "update_time_us": 1796083204123456,
+        "create_month": "2026-11",
+        "tracking_number": "TRACK-1",
+        "search_text": f"{ORDER} zoe lukasz zoe@example.com creme brulee sku-1",
+        "version": 3,
+        "customer_version": 3,
+        "enrichment": "COMPLETE",
+        "project_time_us": 42,
+    }
+
+
+def test_the_view_comes_back_out_of_its_document() -> None:
+    assert orders_index.view_of(orders_index.document(_view(), project_time_us=0)) == _view()
+
+
+def test_the_mapping_has_exactly_the_fields_of_a_document() -> None:
+    properties = orders_index.index_body()["mappings"]["properties"]
+    assert set(properties) == set(orders_index.document(_view(), project_time_us=0))
+
+
+@pytest.mark.parametrize(
+    ("currency", "units", "nanos", "minor"),
+    [
+        ("EUR", 12, 340_000_000, 1234),
+        ("JPY", 1234, 0, 1234),
+        ("KWD", 1, 234_000_000, 1234),
+        ("HRK", 12, 340_000_000, 1234),
+        ("XAU", 12, 0, 12),
+        ("EUR", 10**14, 990_000_000, 10**16 + 99),
+    ],
+)
+def test_the_total_is_in_minor_units_of_its_currency(currency: str, units: int, nanos: int, minor: int) -> None:
+    event = created(total=money_pb2.Money(currency_code=currency, units=units, nanos=nanos))
+    assert orders_index.document(orders.evolve(None, event, 1), project_time_us=0)["total_minor"] == minor
+
+
+def test_even_a_view_of_no_creation_has_a_document() -> None:
+    document = orders_index.document(orders.evolve(None, confirmed(), 1), project_time_us=0)
+    assert json.loads(json.dumps(document)) == document
+    assert document["create_month"] == "1970-01"
