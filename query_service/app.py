@@ -1,0 +1,89 @@
+"""The composition root of the query service."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+from elasticsearch import AsyncElasticsearch
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
+from query_service.event_log import EventLog
+from query_service.get_order import GetOrder
+from query_service.list_orders import ListOrders
+from query_service.order_cache import OrderCache
+from query_service.order_history import GetOrderHistory
+from query_service.order_index import OrderIndex
+from query_service.order_pages import PageReader
+from query_service.order_stream import OrderStream
+from query_service.past_orders import PastOrders
+from query_service.points_in_time import PointsInTime
+from query_service.resume_token import ResumeTokens
+from query_service.search_orders import SearchOrders
+from query_service.servicer import OrderQueryServicer
+from query_service.settings import QuerySettings
+from service_kit.grpc_channel import open_channel
+from service_kit.grpc_server import GrpcServer
+from service_kit.view_cache import ViewCache
+
+_SERVICE = query_service_pb2.DESCRIPTOR.services_by_name["OrderQueryService"]
+
+
+async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
+    """Serves queries until `stop` is set."""
+    async with AsyncExitStack() as resources:
+        elasticsearch = _open_elasticsearch(settings)
+        resources.push_async_callback(elasticsearch.close)
+        redis = _open_redis(settings)
+        resources.push_async_callback(redis.aclose)
+        commands = await resources.enter_async_context(open_channel(settings.command_service_address))
+        index = OrderIndex(
+            elasticsearch, f"{settings.read_index_prefix}-orders", call_seconds=settings.read_timeout_seconds
+        )
+        server = GrpcServer(settings, {"elasticsearch": index.check})
+        servicer = _servicer(settings, index, redis, commands)
+        query_service_pb2_grpc.add_OrderQueryServiceServicer_to_server(servicer, server.grpc)
+        await server.serve([_SERVICE], stop)
+
+
+def _servicer(
+    settings: QuerySettings, index: OrderIndex, redis: "Redis", commands: grpc.aio.Channel
+) -> OrderQueryServicer:
+    wait_seconds = settings.consistency_wait_seconds
+    time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
+    cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
+    log = EventLog(commands)
+    stream = OrderStream(
+        PointsInTime(index, wait_seconds=wait_seconds),
+        PageReader(index, page_size=settings.page_size),
+        ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds),
+    )
+    return OrderQueryServicer(
+        GetOrder(cache, index, PastOrders(log), wait_seconds=wait_seconds),
+        ListOrders(stream),
+        SearchOrders(stream),
+        GetOrderHistory(log),
+    )
+
+
+def _open_elasticsearch(settings: QuerySettings) -> AsyncElasticsearch:
+    # The client's own spans are no CLIENT spans and lack the index's name: OrderIndex leaves better ones.
+    os.environ.setdefault("OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED", "false")
+    return AsyncElasticsearch(settings.read_es_url, max_retries=1)
+
+
+def _open_redis(settings: QuerySettings) -> "Redis":
+    """A client that gives up at once: what it is asked can be had elsewhere."""
+    seconds = settings.cache_timeout_seconds
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)

@@ -1,0 +1,85 @@
+"""Which orders a list or search admits, as conditions of Elasticsearch."""
+
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+from iso4217 import Currency
+
+from orderflow.orders.v1 import order_pb2, queries_pb2
+from service_kit.errors import InvalidArgument
+
+_NANOS_PER_UNIT = 10**9
+_MAX_LONG = 2**63 - 1
+_STATUS_PREFIX = "ORDER_STATUS_"
+
+Condition = dict[str, Any]
+
+
+def normalized(given: queries_pb2.OrderFilter) -> queries_pb2.OrderFilter:
+    """The same filter in the one form that all its spellings share."""
+    same = queries_pb2.OrderFilter()
+    same.CopyFrom(given)
+    same.customer_id = given.customer_id.lower()
+    same.statuses[:] = sorted(set(given.statuses))
+    return same
+
+
+def conditions(given: queries_pb2.OrderFilter) -> list[Condition]:
+    """The conditions that an order must all meet.
+
+    Args:
+        given: a normalized filter whose form was checked.
+
+    Raises:
+        InvalidArgument: an amount is in no known currency, or finer than its currency's minor unit.
+    """
+    found: list[Condition] = []
+    if given.customer_id:
+        found.append({"term": {"customer_id": given.customer_id}})
+    if given.statuses:
+        names = [order_pb2.OrderStatus.Name(each).removeprefix(_STATUS_PREFIX) for each in given.statuses]
+        found.append({"terms": {"status": names}})
+    if given.tracking_number:
+        found.append({"term": {"tracking_number": given.tracking_number}})
+    created = _create_time(given)
+    if created:
+        found.append({"range": {"create_time_us": created}})
+    return found + _total(given)
+
+
+def _create_time(given: queries_pb2.OrderFilter) -> Condition:
+    between = given.create_time_range
+    bounds: Condition = {}
+    if between.HasField("start_time"):
+        bounds["gte"] = _microseconds_up(between.start_time)
+    if between.HasField("end_time"):
+        bounds["lt"] = _microseconds_up(between.end_time)
+    return bounds
+
+
+def _microseconds_up(time: Timestamp) -> int:
+    """The first whole microsecond at or after a time: the index keeps no finer ones."""
+    return time.seconds * 10**6 + -(-time.nanos // 1000)
+
+
+def _total(given: queries_pb2.OrderFilter) -> list[Condition]:
+    bounds: Condition = {}
+    if given.HasField("min_total"):
+        bounds["gte"] = _minor_units(given.min_total, "filter.min_total")
+    if given.HasField("max_total"):
+        bounds["lte"] = _minor_units(given.max_total, "filter.max_total")
+    currency = given.min_total.currency_code or given.max_total.currency_code
+    return [{"term": {"currency": currency}}, {"range": {"total_minor": bounds}}] if bounds else []
+
+
+def _minor_units(money: Money, field: str) -> int:
+    try:
+        exponent: int = Currency(money.currency_code).exponent or 0
+    except ValueError:
+        raise InvalidArgument.of(f"{field}.currency_code", "is no currency of ISO 4217") from None
+    minor_units_per_unit = int(10**exponent)
+    minor_units, rest = divmod(money.nanos * minor_units_per_unit, _NANOS_PER_UNIT)
+    if rest:
+        raise InvalidArgument.of(f"{field}.nanos", f"is finer than the minor unit of {money.currency_code}")
+    return min(money.units * minor_units_per_unit + minor_units, _MAX_LONG)

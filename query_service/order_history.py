@@ -1,0 +1,70 @@
+"""Shows what happened to an order, event by event."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from opentelemetry import trace
+
+from orderflow.events.v1 import event_log_pb2
+from orderflow.orders.v1 import events_pb2, queries_pb2
+from query_service.deadline import Deadline
+from query_service.errors import OrderNotFound
+from query_service.event_log import EventLog
+from service_kit.telemetry import span_context_of
+
+_CHUNK_EVENTS = 100
+_FIELDS = {
+    field.message_type.full_name: field.name
+    for field in events_pb2.OrderEvent.DESCRIPTOR.fields
+    if field.message_type is not None
+}
+
+
+class GetOrderHistory:
+    """The use case GetOrderHistory."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    async def __call__(
+        self, request: queries_pb2.GetOrderHistoryRequest, deadline: Deadline
+    ) -> AsyncGenerator[queries_pb2.GetOrderHistoryResponse, None]:
+        """The chunks of the history; none when nothing happened after the given version.
+
+        Raises:
+            OrderNotFound: the order has no events at all.
+            EventLogUnavailable: the event log is away.
+        """
+        order_id = request.order_id.lower()
+        trace.get_current_span().set_attributes(
+            {"orderflow.query.type": "GetOrderHistory", "orderflow.order.id": order_id}
+        )
+        asked = event_log_pb2.ReadAggregateRequest(
+            aggregate_type="order", aggregate_id=order_id, after_version=request.after_version
+        )
+        found = False
+        async with aclosing(self._log.chunks(asked, deadline)) as chunks:
+            async for events in chunks:
+                for begin in range(0, len(events), _CHUNK_EVENTS):
+                    found = True
+                    yield queries_pb2.GetOrderHistoryResponse(events=map(_shown, events[begin : begin + _CHUNK_EVENTS]))
+        if not found and not await self._exists(order_id, deadline):
+            raise OrderNotFound(f"there is no order {order_id}")
+
+    async def _exists(self, order_id: str, deadline: Deadline) -> bool:
+        first = event_log_pb2.ReadAggregateRequest(aggregate_type="order", aggregate_id=order_id, to_version=1)
+        async with aclosing(self._log.chunks(first, deadline)) as chunks:
+            return any([len(events) async for events in chunks])
+
+
+def _shown(recorded: event_log_pb2.RecordedEvent) -> queries_pb2.RecordedOrderEvent:
+    trace_id = span_context_of(recorded.metadata.traceparent).trace_id
+    shown = queries_pb2.RecordedOrderEvent(
+        version=recorded.version,
+        record_time=recorded.record_time,
+        actor=recorded.metadata.principal,
+        trace_id=trace.format_trace_id(trace_id) if trace_id else "",
+    )
+    if field := _FIELDS.get(recorded.event_type):
+        getattr(shown.event, field).MergeFromString(recorded.event_data)
+    return shown

@@ -1,0 +1,110 @@
+"""Reads what a query finds out of one point in time, page by page, one page ahead of its reader."""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from query_service.deadline import Deadline
+from query_service.order_index import OrderIndex, PointInTime
+from query_service.order_query import OrderQuery
+
+_FIRST_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """An order that was found.
+
+    Args:
+        view: a serialized OrderView.
+        place: its sort values, one for each sort key, without the tiebreak.
+    """
+
+    order_id: str
+    view: bytes
+    place: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a list is.
+
+    Args:
+        after: the sort values and id of the last order sent; empty at the beginning.
+        left: how many orders may still be sent; None for all.
+    """
+
+    after: Sequence[Any]
+    left: int | None
+
+    def moved(self, orders: Sequence[FoundOrder]) -> "Position":
+        """The position after these orders too."""
+        if not orders:
+            return self
+        after = (*orders[-1].place, orders[-1].order_id)
+        return Position(after, None if self.left is None else self.left - len(orders))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive orders.
+
+    Args:
+        follows: whether the query finds more after them, also beyond its limit.
+        answer: of Elasticsearch; on a call's first page it holds what is counted over all pages.
+    """
+
+    orders: Sequence[FoundOrder]
+    follows: bool
+    answer: Mapping[str, Any]
+
+
+class PageReader:
+    """Reads pages.
+
+    Args:
+        page_size: orders in a page; the first is smaller, so that it is there sooner.
+    """
+
+    def __init__(self, index: OrderIndex, *, page_size: int) -> None:
+        self._index = index
+        self._page_size = page_size
+
+    async def pages(
+        self, query: OrderQuery, point: PointInTime, position: Position, deadline: Deadline
+    ) -> AsyncGenerator[Page, None]:
+        """The pages from a position on to the end or the limit; at least one, which may be empty.
+
+        Raises:
+            ReadModelUnavailable: Elasticsearch is away.
+        """
+        ahead = asyncio.create_task(self._read(query.first_request, point, position, _FIRST_PAGE_SIZE, deadline))
+        try:
+            while True:
+                page = await ahead
+                position = position.moved(page.orders)
+                is_last = not page.follows or position.left == 0
+                if not is_last:
+                    ahead = asyncio.create_task(self._read(query.request, point, position, self._page_size, deadline))
+                yield page
+                if is_last:
+                    return
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _read(
+        self, request: Mapping[str, Any], point: PointInTime, position: Position, page_size: int, deadline: Deadline
+    ) -> Page:
+        size = page_size if position.left is None else min(page_size, position.left)
+        continued = {"search_after": position.after} if position.after else {}
+        answer = await self._index.search(point, {**request, **continued, "size": size + 1}, deadline)
+        hits = answer["hits"]["hits"]
+        key_count = len(request["sort"]) - 1
+        orders = [
+            FoundOrder(hit["_id"], base64.b64decode(hit["_source"]["view"]), hit["sort"][:key_count])
+            for hit in hits[:size]
+        ]
+        return Page(orders, len(hits) > size, answer)

@@ -1,0 +1,79 @@
+"""What a list or search asks for, from its request to Elasticsearch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orderflow.orders.v1 import queries_pb2
+from query_service import facets, order_filter, ordering
+from query_service.ordering import Ordering
+from read_models.text import fold_text
+
+_PRINCIPAL = b"anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Which orders, in which order.
+
+    Args:
+        name: of the method that was called.
+        ordering: the order to send them in.
+        digest: the same for all calls that may continue one another.
+        request: to Elasticsearch, but for the page.
+        first_request: the same, also asking for what is counted over all pages.
+    """
+
+    name: str
+    ordering: Ordering
+    digest: bytes
+    request: Mapping[str, Any]
+    first_request: Mapping[str, Any]
+
+
+def list_query(request: queries_pb2.ListOrdersRequest) -> OrderQuery:
+    """What ListOrders asks for.
+
+    Raises:
+        InvalidArgument: filter or `order_by` cannot be understood.
+    """
+    asked = order_filter.normalized(request.filter)
+    order = ordering.parse(request.order_by, ordering.NEWEST_FIRST)
+    admitted = _request({"bool": {"filter": order_filter.conditions(asked)}}, order)
+    return OrderQuery("ListOrders", order, _digest("ListOrders", asked, order, ""), admitted, admitted)
+
+
+def search_query(request: queries_pb2.SearchOrdersRequest) -> OrderQuery:
+    """What SearchOrders asks for.
+
+    Raises:
+        InvalidArgument: filter or `order_by` cannot be understood.
+    """
+    asked = order_filter.normalized(request.filter)
+    order = ordering.parse(request.order_by, ordering.BEST_FIRST)
+    words = fold_text(request.query).strip()
+    found = _request({"bool": {"filter": order_filter.conditions(asked), **_matches(words)}}, order)
+    counted = {**found, "track_total_hits": True, "aggs": facets.aggregations(request.facets)}
+    return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, words), found, counted)
+
+
+def _request(query: Mapping[str, Any], order: Ordering) -> dict[str, Any]:
+    return {"query": query, "sort": order.to_sort(), "source": ["view"], "track_total_hits": False}
+
+
+def _matches(words: str) -> dict[str, Any]:
+    """All words must be there, the last at least as the beginning of one; whole words score higher."""
+    if not words:
+        return {}
+    beginning = {"match_bool_prefix": {"search_text": {"query": words, "operator": "and"}}}
+    return {"must": [beginning], "should": [{"match": {"search_text": words}}]}
+
+
+def _digest(name: str, asked: queries_pb2.OrderFilter, order: Ordering, words: str) -> bytes:
+    parts = [asked.SerializeToString(deterministic=True), json.dumps(order.to_sort()).encode(), words.encode()]
+    digest = hashlib.sha256()
+    for part in (_PRINCIPAL, name.encode(), *parts):
+        digest.update(len(part).to_bytes(4) + part)
+    return digest.digest()

@@ -1,0 +1,139 @@
+"""Points in time to read a list from, each showing what its caller must see."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from orderflow.common.v1 import consistency_pb2
+from query_service.consistency import Wanted, wait_until_visible
+from query_service.deadline import Deadline
+from query_service.errors import EventualConsistencyTimeout, ReadModelUnavailable
+from query_service.order_index import KEEP_ALIVE_SECONDS, OrderIndex, PointInTime
+
+
+@dataclass(slots=True)
+class Shown:
+    """A point in time in which everything wanted was seen.
+
+    Args:
+        freshness: as the caller is told.
+        outlives: whether to leave it open after use, for a call that continues soon.
+    """
+
+    point: PointInTime
+    freshness: consistency_pb2.ListFreshness
+    outlives: bool = False
+
+
+class PointsInTime:
+    """Opens points in time, keeps them alive while their reader is slow, and closes them.
+
+    Args:
+        wait_seconds: longest wait for what must be seen.
+    """
+
+    def __init__(self, index: OrderIndex, *, wait_seconds: float) -> None:
+        self._index = index
+        self._wait_seconds = wait_seconds
+
+    @asynccontextmanager
+    async def showing(self, wanted: Wanted, earlier: PointInTime | None, deadline: Deadline) -> AsyncIterator[Shown]:
+        """The earlier point in time if it is still open and shows what is wanted, else a new one.
+
+        Raises:
+            EventualConsistencyTimeout: what is wanted did not become visible in time.
+            ReadModelUnavailable: Elasticsearch is away.
+        """
+        shown = await self._resumed(wanted, earlier, deadline) or await self._opened(wanted, deadline)
+        living = asyncio.create_task(self._keep_alive(shown.point))
+        try:
+            yield shown
+        finally:
+            living.cancel()
+            if not shown.outlives:
+                await self._index.close(shown.point)
+
+    async def _resumed(self, wanted: Wanted, point: PointInTime | None, deadline: Deadline) -> Shown | None:
+        if point is None or not await self._index.is_open(point, deadline):
+            return None
+        try:
+            await self._check(point, wanted, deadline)
+        except EventualConsistencyTimeout:
+            return None
+        return Shown(point, _freshness(point, wanted, timedelta(0)))
+
+    async def _opened(self, wanted: Wanted, deadline: Deadline) -> Shown:
+        first = True
+
+        async def attempt() -> PointInTime:
+            nonlocal first
+            if not first:
+                # Somebody waits: showing what is written is worth more than the second that a refresh would save.
+                await self._index.refresh(deadline)
+            first = False
+            point = await self._index.open(deadline)
+            try:
+                await self._check(point, wanted, deadline)
+            except BaseException:
+                await self._index.close(point)
+                raise
+            return point
+
+        point, waited = await wait_until_visible(attempt, self._wait_seconds, deadline)
+        return Shown(point, _freshness(point, wanted, waited))
+
+    async def _check(self, point: PointInTime, wanted: Wanted, deadline: Deadline) -> None:
+        """Returns if the point in time itself holds all that is wanted, whether or not the caller's filter admits it.
+
+        A customer's change is seen when each of the customer's orders shows it.
+
+        Raises:
+            EventualConsistencyTimeout: naming the first that is not there.
+        """
+        if not wanted.orders and not wanted.customers:
+            return
+        answer = await self._index.search(point, _look_for(wanted), deadline)
+        orders = {hit["_id"]: hit["fields"]["version"][0] for hit in answer["hits"]["hits"]}
+        for order_id, version in wanted.orders.items():
+            if orders.get(order_id, 0) < version:
+                raise EventualConsistencyTimeout(f"order/{order_id}", wanted=version, seen=orders.get(order_id, 0))
+        customers = {
+            each["key"]: int(each["oldest"]["value"]) for each in answer["aggregations"]["customers"]["buckets"]
+        }
+        for customer_id, version in wanted.customers.items():
+            if customers.get(customer_id, version) < version:
+                raise EventualConsistencyTimeout(f"customer/{customer_id}", wanted=version, seen=customers[customer_id])
+
+    async def _keep_alive(self, point: PointInTime) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_SECONDS / 3)
+            try:
+                await self._index.is_open(point, Deadline(None))
+            except ReadModelUnavailable:
+                continue  # the next search says so, unless it is back by then
+
+
+def _look_for(wanted: Wanted) -> dict[str, Any]:
+    """Asks for the versions of the wanted orders, and for the oldest version of each wanted customer in any order."""
+    orders = {"ids": {"values": list(wanted.orders)}}
+    customers = list(wanted.customers)
+    by_customer = {"field": "customer_id", "include": customers, "size": max(1, len(customers))}
+    return {
+        "query": {"bool": {"should": [orders, {"terms": {"customer_id": customers}}]}},
+        "post_filter": orders,
+        "size": len(wanted.orders),
+        "source": False,
+        "docvalue_fields": ["version"],
+        "track_total_hits": False,
+        "aggs": {"customers": {"terms": by_customer, "aggs": {"oldest": {"min": {"field": "customer_version"}}}}},
+    }
+
+
+def _freshness(point: PointInTime, wanted: Wanted, waited: timedelta) -> consistency_pb2.ListFreshness:
+    freshness = consistency_pb2.ListFreshness(tokens_seen=wanted.token_count)
+    freshness.as_of_time.FromDatetime(point.open_time)
+    freshness.wait_duration.FromTimedelta(waited)
+    return freshness

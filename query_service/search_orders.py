@@ -1,0 +1,39 @@
+"""Searches orders by text, as a stream of chunks."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from orderflow.orders.v1 import queries_pb2
+from query_service import facets
+from query_service.deadline import Deadline
+from query_service.order_query import search_query
+from query_service.order_stream import OrderStream
+
+_DEFAULT_LIMIT = 100
+
+
+class SearchOrders:
+    """The use case SearchOrders."""
+
+    def __init__(self, stream: OrderStream) -> None:
+        self._stream = stream
+
+    async def __call__(
+        self, request: queries_pb2.SearchOrdersRequest, deadline: Deadline
+    ) -> AsyncGenerator[queries_pb2.SearchOrdersResponse, None]:
+        """The chunks of what is found.
+
+        Raises:
+            ServiceError: each that the contract names for SearchOrders.
+        """
+        chunks = self._stream.chunks(search_query(request), request, request.limit or _DEFAULT_LIMIT, deadline)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                response = queries_pb2.SearchOrdersResponse(resume_token=chunk.resume_token)
+                for view in chunk.orders:
+                    response.orders.add().MergeFromString(view)
+                if chunk.opening:
+                    response.freshness.CopyFrom(chunk.opening.freshness)
+                    response.total = chunk.opening.answer["hits"]["total"]["value"]
+                    response.facet_counts.extend(facets.counts(request.facets, chunk.opening.answer))
+                yield response
