@@ -1,0 +1,37 @@
+"""The whole system, started once for all end-to-end tests, exporting its traces to the tests."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from deploy.local.stack import Stack
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.system import SERVICES, Clients, System
+
+
+@pytest.fixture(scope="session")
+def otlp() -> Iterator[OtlpReceiver]:
+    """What the processes export."""
+    receiver = OtlpReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="session")
+def system(otlp: OtlpReceiver) -> Iterator[System]:
+    """The test profile's servers and services; the services are stopped afterwards."""
+    os.environ.update(
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_METRICS_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY="200"
+    )
+    stack = Stack("test")
+    stack.up()
+    yield System(stack)
+    stack.down(SERVICES)
+
+
+@pytest.fixture
+async def clients(system: System) -> AsyncIterator[Clients]:
+    """Stubs for one test."""
+    async with system.clients() as clients:
+        yield clients
