@@ -29,7 +29,7 @@ def lines(grpcurl: str, addresses: Addresses, customer_id: str, order_id: str) -
         ],
         "shipping_address": {
             "recipient": "Ada Lovelace",
-            "address_lines": ["12 St James's Square"],
+            "address_lines": ["12 Example Street"],
             "locality": "London",
             "region_code": "GB",
         },

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import grpc
 import typer
+from rich.padding import Padding
 from rich.text import Text
 
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest
@@ -99,7 +100,9 @@ class Journey:
         self._expect("the customer's orders, newest first", [each.order_id for each in listed], newest_first)
         search = queries_pb2.SearchOrdersRequest(query=_WORDS, filter=asked, consistency_tokens=tokens)
         found = await self._found(search)
-        self._title(f"SearchOrders {_WORDS!r} finds {tables.items_text(found[0].items) if found else 'nothing'}")
+        self._asked("SearchOrders", f'for "{_WORDS}"')
+        for each in found:
+            self._detail(f"{each.customer_name}: {tables.items_text(each.items)}")
         self._expect("orders found", [each.order_id for each in found], [self._delivered.order_id])
 
     def say_how_to_go_on(self, grpcurl: str) -> None:
@@ -129,7 +132,7 @@ class Journey:
             response = await self._client.command(self._client.customers.RegisterCustomer, request)
         self._customer_id = response.customer_id
         self._accepted("RegisterCustomer", f"{_NAME} <{_EMAIL}>", start)
-        self._title(f"customer {self._customer_id}")
+        self._detail(f"customer {self._customer_id}")
 
     async def _create(self, *items: tuple[str, str, int, str]) -> commands_pb2.CreateOrderResponse:
         lines = [
@@ -141,8 +144,8 @@ class Journey:
         )
         created = await self._send(self._client.orders.CreateOrder, request)
         delivery = tables.time_text(created.estimated_delivery_time)
-        self._title(f"order {created.order_id}, {tables.items_text(lines)}")
-        self._title(f"estimated delivery {delivery}")
+        self._detail(f"order {created.order_id}, {tables.items_text(lines)}")
+        self._detail(f"estimated delivery {delivery}")
         return created
 
     async def _time_visibility(self, created: commands_pb2.CreateOrderResponse) -> None:
@@ -155,7 +158,7 @@ class Journey:
                 order_until_visible(self._client, created.order_id, created.consistency_token),
                 until_visible(lambda: self._found(request), limit=self._client.timeout),
             )
-        self._title(f"after the answer: readable by id in {readable:.0f} ms, searchable in {searchable:.0f} ms")
+        self._detail(f"after the answer: readable by id in {readable:.0f} ms, searchable in {searchable:.0f} ms")
         self._expect("the new order, searched", [each.order_id for each in found], [created.order_id])
 
     async def _try_to_cancel_the_delivered_order(self) -> None:
@@ -175,15 +178,15 @@ class Journey:
         token = self._delivered.consistency_token
         response, milliseconds = await order_until_visible(self._client, self._delivered.order_id, token)
         view = response.order
-        self._title(f"GetOrder with the token of DeliverOrder, {milliseconds:.0f} ms")
-        self._out.print(tables.order(view, response.freshness))
+        self._asked("GetOrder", f"with the token of DeliverOrder, {milliseconds:.0f} ms")
+        self._out.print(Padding(tables.order(view, response.freshness), (0, 0, 0, 2), expand=False))
         self._expect("version", view.version, self._delivered.version)
         self._expect("status", view.status, self._delivered.status)
         self._expect("total", money.show(view.total_amount), f"{_TOTAL} {_CURRENCY}")
         self._expect("customer's name", view.customer_name, _NAME)
 
     async def _list(self, request: queries_pb2.ListOrdersRequest) -> list[OrderView]:
-        self._title("ListOrders of the customer, streamed")
+        self._asked("ListOrders", "of the customer, streamed")
         columns = tables.order_columns(self._out.width)
         listed: list[OrderView] = []
         async for chunk in self._client.stream(self._client.queries.ListOrders, request):
@@ -211,8 +214,11 @@ class Journey:
         took = f"  {(time.monotonic() - start) * 1000:.0f} ms"
         self._out.print(Text.assemble(("✓ ", "green"), f"{name:<18}", what, (took, "dim")))
 
-    def _title(self, text: str) -> None:
-        self._out.print(Text(f"  {text}", style="dim"))
+    def _asked(self, name: str, what: str) -> None:
+        self._out.print(Text.assemble(("• ", "cyan"), f"{name:<18}", what))
+
+    def _detail(self, text: str) -> None:
+        self._out.print(Text(f"  {tables.as_text(text)}", style="dim"))
 
     def _heading(self, name: str, address: str = "") -> None:
         self._out.print()

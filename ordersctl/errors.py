@@ -77,7 +77,7 @@ class Failure:
     def line(self) -> str:
         """The failure in one line for people."""
         fields = [f"{path}: {wrong}" for path, wrong in self.fields if f"{path}: {wrong}" not in self.message]
-        facts = [f"{name.replace('_', ' ')}: {value}" for name, value in self.metadata.items()]
+        facts = [f"{name.replace('_', ' ')}: {value or 'none'}" for name, value in self.metadata.items()]
         parts = [self.message, *fields, *facts, self.advice]
         text = " · ".join(part for part in parts if part)
         return f"{_VERDICTS[self.exit_code]}: {self.reason or self.code.name}: {text}"
@@ -132,7 +132,7 @@ def _with_details(failure: Failure, status: status_pb2.Status) -> Failure:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
-            failure = replace(failure, reason=info.reason, metadata=dict(info.metadata))
+            failure = replace(failure, reason=info.reason, metadata=dict(sorted(info.metadata.items())))
         elif detail.Unpack(bad):
             fields = tuple((each.field, each.description) for each in bad.field_violations)
             failure = replace(failure, fields=fields)

@@ -45,7 +45,7 @@ def _shard_table(response: GetRelayStatusResponse) -> Table:
     table.add_column("holder", overflow="fold")
     for each in response.shards:
         numbers = (each.log_shard, each.cursor_position, each.head_position, each.lag_events)
-        heartbeat = time_text(each.heartbeat_time) if each.HasField("heartbeat_time") else "never"
+        heartbeat = time_text(each.heartbeat_time) or "never"
         rest = (duration_text(each.lag_duration), str(each.epoch), heartbeat, each.holder or "none")
         table.add_row(*map(as_text, (*map(str, numbers), *rest)))
     return table

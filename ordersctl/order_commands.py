@@ -30,9 +30,9 @@ class ShippingAddress:
 
     recipient: Annotated[str, typer.Option(help="Who receives the goods.")] = "Ada Lovelace"
     street: Annotated[list[str], typer.Option(help="Address line; can be repeated.")] = field(
-        default_factory=lambda: ["12 St James's Square"]
+        default_factory=lambda: ["12 Example Street"]
     )
-    postal_code: Annotated[str, typer.Option(help="Empty where the region has none.")] = "SW1Y 4JH"
+    postal_code: Annotated[str, typer.Option(help="Empty where the region has none.")] = "N1 1AA"
     city: Annotated[str, typer.Option(help="City, town or village.")] = "London"
     area: Annotated[str, typer.Option(help="State, province or prefecture.")] = ""
     country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2, such as GB.")] = "GB"

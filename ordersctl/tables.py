@@ -57,8 +57,8 @@ def status_text(status: "OrderStatus.ValueType") -> Text:
 
 
 def time_text(time: Timestamp) -> str:
-    """A time in UTC, to the second."""
-    return f"{time.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M:%S}Z"
+    """A time in UTC, to the second; empty where it is not set."""
+    return f"{time.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M:%S}Z" if time.seconds else ""
 
 
 def duration_text(duration: Duration) -> str:
@@ -111,14 +111,10 @@ def order(view: OrderView, freshness: ViewFreshness) -> RenderableType:
         ("address", view.address_full),
         ("tracking number", view.tracking_number),
         ("cancel reason", view.cancel_reason),
-        *((name.replace("_", " "), _time(view, f"{name}_time")) for name in _STEPS),
+        *((name.replace("_", " "), time_text(getattr(view, f"{name}_time"))) for name in _STEPS),
         ("freshness", _freshness(freshness)),
     ]
     return Group(facts(rows), _items(view.items))
-
-
-def _time(view: OrderView, field: str) -> str:
-    return time_text(getattr(view, field)) if view.HasField(field) else ""  # type: ignore[arg-type]
 
 
 def _amount(amount: Money) -> str:
@@ -131,6 +127,8 @@ def _customer_of(view: OrderView) -> str:
 
 
 def _freshness(freshness: ViewFreshness) -> str:
+    if not freshness.source:
+        return ""
     source = ReadSource.Name(freshness.source).removeprefix("READ_SOURCE_").lower().replace("_", " ")
     projected = f", projected {time_text(freshness.project_time)}" if freshness.HasField("project_time") else ""
     waited = f", waited {duration_text(freshness.wait_duration)}" if freshness.HasField("wait_duration") else ""
@@ -185,6 +183,6 @@ def customer(found: Customer) -> RenderableType:
         ("e-mail", found.email),
         ("registered", time_text(found.create_time)),
         ("updated", time_text(found.update_time)),
-        ("erased", time_text(found.erase_time) if found.HasField("erase_time") else ""),
+        ("erased", time_text(found.erase_time)),
     ]
     return facts(rows)

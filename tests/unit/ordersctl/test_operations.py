@@ -1,0 +1,28 @@
+import json
+
+from google.protobuf.duration_pb2 import Duration
+
+from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsResponse
+from orderflow.admin.v1.relay_admin_service_pb2 import GetRelayStatusResponse
+from tests.unit.ordersctl.conftest import Run
+from tests.unit.ordersctl.services import Services
+
+
+def test_projections_are_listed_with_their_lag(services: Services, run: Run) -> None:
+    response = ListProjectionsResponse()
+    lag = Duration(seconds=2, nanos=500_000_000)
+    response.projections.add(name="orders", index="orders-3", generation=3, lag_events=12, lag_duration=lag)
+    services.answer("ListProjections", response)
+    table = run("--table", "projection", "list").stdout
+    for part in ("orders-3", "12", "2.5 s"):
+        assert part in table
+    assert json.loads(run("projection", "list").stdout)["projections"][0]["generation"] == "3"
+
+
+def test_the_relay_is_shown_by_shard(services: Services, run: Run) -> None:
+    response = GetRelayStatusResponse()
+    response.shards.add(log_shard=0, cursor_position=41, head_position=42, lag_events=1, epoch=7)
+    services.answer("GetRelayStatus", response)
+    table = run("--table", "relay", "status").stdout
+    for part in ("41", "42", "7", "never", "none"):
+        assert part in table

@@ -1,0 +1,182 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.interval_pb2 import Interval
+from google.type.money_pb2 import Money
+
+from orderflow.common.v1.consistency_pb2 import READ_SOURCE_CACHE, ViewFreshness
+from orderflow.common.v1.errors_pb2 import ERROR_REASON_READ_MODEL_UNAVAILABLE
+from orderflow.orders.v1 import events_pb2, queries_pb2
+from orderflow.orders.v1.order_pb2 import (
+    ORDER_STATUS_CANCELLED,
+    ORDER_STATUS_CONFIRMED,
+    ORDER_STATUS_PENDING,
+    OrderItem,
+)
+from orderflow.orders.v1.queries_pb2 import (
+    GetOrderHistoryResponse,
+    GetOrderRequest,
+    ListOrdersRequest,
+    ListOrdersResponse,
+    OrderFilter,
+    SearchOrdersRequest,
+)
+from orderflow.orders.v1.views_pb2 import OrderView
+from service_kit.errors import TryLater
+from tests.unit.ordersctl.conftest import Run
+from tests.unit.ordersctl.services import Services
+
+ORDER = "0d5f8d0c-7a44-4b3e-9a43-0c2f6f3d1a01"
+CUSTOMER = "5b0c1f7e-1d0e-4a8e-8a57-3f0d3e0e7b02"
+JULY = Timestamp(seconds=1782864000)  # 2026-07-01T00:00:00Z
+
+
+class ReadModelUnavailable(TryLater):
+    """The index is away; gRPC itself must not retry."""
+
+    reason = ERROR_REASON_READ_MODEL_UNAVAILABLE
+    trailers = (("grpc-retry-pushback-ms", "-1"),)
+
+
+def view(number: int) -> OrderView:
+    """An order of a list."""
+    return OrderView(
+        order_id=f"{ORDER[:-2]}{number:02d}",
+        customer_name="Zoë Berg",
+        status=ORDER_STATUS_PENDING,
+        total_amount=Money(currency_code="EUR", units=19, nanos=990_000_000),
+        items=[OrderItem(sku="TEA-1", product_name="Green tea", quantity=2)],
+        create_time=JULY,
+        version=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_"),
+    [
+        (("get", ORDER), GetOrderRequest(order_id=ORDER)),
+        (
+            ("get", ORDER, "--min-version", "2", "--token", "a", "--token", "b"),
+            GetOrderRequest(order_id=ORDER, min_version=2, consistency_tokens=["a", "b"]),
+        ),
+        (("get", ORDER, "--at-version", "1"), GetOrderRequest(order_id=ORDER, at_version=1)),
+        (("get", ORDER, "--as-of", "2026-07-01T02:00:00+02:00"), GetOrderRequest(order_id=ORDER, as_of_time=JULY)),
+        (("get", ORDER, "--as-of", "2026-07-01"), GetOrderRequest(order_id=ORDER, as_of_time=JULY)),
+        (("list",), ListOrdersRequest(filter=OrderFilter())),
+        (
+            (
+                *("list", "--customer", CUSTOMER, "--status", "confirmed", "--status", "CANCELLED", "--token", "t"),
+                *(
+                    "--since",
+                    "2026-07-01T00:00:00Z",
+                    "--order-by",
+                    "total_amount desc",
+                    "--limit",
+                    "7",
+                    "--resume",
+                    "r",
+                ),
+            ),
+            ListOrdersRequest(
+                filter=OrderFilter(
+                    customer_id=CUSTOMER,
+                    statuses=[ORDER_STATUS_CONFIRMED, ORDER_STATUS_CANCELLED],
+                    create_time_range=Interval(start_time=JULY),
+                ),
+                order_by="total_amount desc",
+                limit=7,
+                resume_token="r",
+                consistency_tokens=["t"],
+            ),
+        ),
+        (
+            ("search", "green", "tea", "--until", "2026-07-01", "--limit", "3"),
+            SearchOrdersRequest(
+                query="green tea", filter=OrderFilter(create_time_range=Interval(end_time=JULY)), limit=3
+            ),
+        ),
+        (
+            ("history", ORDER, "--after-version", "2"),
+            queries_pb2.GetOrderHistoryRequest(order_id=ORDER, after_version=2),
+        ),
+    ],
+)
+def test_options_become_the_fields_of_the_request(
+    services: Services, run: Run, arguments: tuple[str, ...], request_: Message
+) -> None:
+    assert run("order", *arguments).exit_code == 0
+    assert services.request == request_
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_time_that_is_none_is_wrong_usage(services: Services, run: Run, option: str) -> None:
+    result = run("order", "list", option, "yesterday")
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert services.requests == []
+
+
+def test_an_order_is_shown_whole(services: Services, run: Run) -> None:
+    order = view(1)
+    order.cancel_reason = "ordered [bold]twice[/bold]\x1b[31m"
+    freshness = ViewFreshness(source=READ_SOURCE_CACHE, project_time=JULY)
+    services.answer("GetOrder", queries_pb2.GetOrderResponse(order=order, freshness=freshness))
+    shown = run("--table", "order", "get", ORDER).stdout
+    for part in (order.order_id, "Zoë Berg", "19.99 EUR", "Green tea", "2026-07-01 00:00:00Z", "from the cache"):
+        assert part in shown
+    assert "[bold]twice[/bold]" in shown, "text of others is no markup"
+    assert "\x1b" not in shown, "text of others steers no terminal"
+
+
+def test_a_list_is_one_order_a_line_in_a_pipe(services: Services, run: Run) -> None:
+    services.answer("ListOrders", [ListOrdersResponse(orders=[view(1), view(2)]), ListOrdersResponse(orders=[view(3)])])
+    lines = [json.loads(line) for line in run("order", "list").stdout.splitlines()]
+    assert [line["order_id"] for line in lines] == [view(number).order_id for number in (1, 2, 3)]
+    assert lines[0]["total_amount"] == {"currency_code": "EUR", "units": "19", "nanos": 990000000}
+
+
+def test_the_chunks_of_a_list_form_one_table(services: Services, run: Run) -> None:
+    services.answer("ListOrders", [ListOrdersResponse(orders=[view(1), view(2)]), ListOrdersResponse(orders=[view(3)])])
+    header, *rows = run("order", "list", "--table").stdout.splitlines()
+    assert header.split() == ["order", "status", "total", "created", "customer", "items"]
+    assert [row.split()[0] for row in rows] == [view(number).order_id for number in (1, 2, 3)]
+    assert {row.index("2026-07-01 00:00:00Z") for row in rows} == {header.index("created")}
+
+
+def test_a_narrow_terminal_gets_fewer_columns(services: Services, run: Run) -> None:
+    services.answer("ListOrders", [ListOrdersResponse(orders=[view(1)])])
+    result = run("order", "list", "--table", COLUMNS="80")
+    header, row = result.stdout.splitlines()
+    assert header.split() == ["order", "status", "total", "created"]
+    assert view(1).order_id in row
+    assert "07-01 00:00Z" in row
+
+
+def test_an_interrupted_list_says_how_to_go_on(services: Services, run: Run) -> None:
+    def chunks(_: ListOrdersRequest) -> Iterator[ListOrdersResponse]:
+        yield ListOrdersResponse(orders=[view(1)], resume_token="after-1")
+        raise ReadModelUnavailable("the index is away")
+
+    services.answer("ListOrders", chunks)
+    result = run("order", "list", "--table")
+    assert result.exit_code == 3
+    assert view(1).order_id in result.stdout
+    assert "repeat it with --resume after-1" in result.stderr
+
+
+def test_what_happened_to_an_order_is_shown_event_by_event(services: Services, run: Run) -> None:
+    created = events_pb2.OrderCreated(items=view(1).items, total_amount=view(1).total_amount)
+    chunk = GetOrderHistoryResponse()
+    chunk.events.add(event=events_pb2.OrderEvent(order_created=created), version=1, record_time=JULY, actor="ada")
+    chunk.events.add(event=events_pb2.OrderEvent(order_cancelled=events_pb2.OrderCancelled(reason="twice")), version=2)
+    chunk.events.add(event=events_pb2.OrderEvent(), version=3)
+    services.answer("GetOrderHistory", [chunk])
+    _, first, second, third = run("order", "history", ORDER, "--table").stdout.splitlines()
+    assert "OrderCreated" in first
+    assert "Green tea; total 19.99 EUR" in first
+    assert "OrderCancelled" in second
+    assert "twice" in second
+    assert "(unknown here)" in third
