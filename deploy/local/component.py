@@ -52,7 +52,7 @@ class Server:
     """What the four servers have in common."""
 
     stop_signal = signal.SIGTERM
-    start_seconds = 90.0
+    start_seconds = 180.0  # a first start may share two cores with downloads and a Go build
     stop_seconds = 30.0
 
     def main_process(self, profile: Profile, launched: Process) -> Process:  # noqa: ARG002 -- others use it

@@ -5,12 +5,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from deploy.local.cache import lock_file, locked
 from deploy.local.errors import StackError
 from deploy.local.progress import Progress
 
+_APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
 _CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
 
 
@@ -54,14 +56,18 @@ def _no_main_cluster() -> Iterator[None]:
 
 def _install(package: str, progress: Progress) -> None:
     progress.step(package, "installing with apt")
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    # Lists of one broken source must not stop what the others can give; the installation itself decides.
-    _as_root([*apt, "update"])
-    result = _as_root([*apt, "install", "--no-install-recommends", "--yes", package])
+    _update_lists()
+    result = _as_root([*_APT, "install", "--no-install-recommends", "--yes", package])
     if result.returncode != 0:
         lines = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()
         raise StackError("\n".join([f"apt could not install {package}:", *lines[-10:]]))
     progress.step(package, "installed")
+
+
+@cache
+def _update_lists() -> None:
+    # Lists of one broken source must not stop what the others can give; the installation itself decides.
+    _as_root([*_APT, "update"])
 
 
 def _write_as_root(path: Path, text: str) -> None:

@@ -61,17 +61,20 @@ class Profile:
     def create(self) -> None:
         """Makes the folders; for root outside the work tree, which other users may not be able to enter."""
         self.folder.parent.mkdir(exist_ok=True)
-        if not self.folder.exists():
-            if os.geteuid() == 0:
-                target = self._roots_folder
-                target.mkdir(parents=True, exist_ok=True)
-                (target.parent / "work_tree").write_text(f"{WORK_TREE}\n")
-                self.folder.unlink(missing_ok=True)
-                self.folder.symlink_to(target)
-            else:
-                self.folder.mkdir()
+        if os.geteuid() == 0 and not self.folder.exists():
+            self._roots_folder.mkdir(parents=True, exist_ok=True)
+            (self._roots_folder.parent / "work_tree").write_text(f"{WORK_TREE}\n")
+        self.find()
+        self.folder.mkdir(exist_ok=True)
         for folder in (self.processes, self.logs, self.folder / "data"):
             folder.mkdir(exist_ok=True)
+
+    def find(self) -> None:
+        """Names root's folder in the work tree again, where only its name was lost."""
+        if os.geteuid() == 0 and self._roots_folder.exists() and not self.folder.exists():
+            self.folder.parent.mkdir(exist_ok=True)
+            self.folder.unlink(missing_ok=True)
+            self.folder.symlink_to(self._roots_folder)
 
     def remove(self) -> None:
         """Forgets data, logs, ports and passwords."""

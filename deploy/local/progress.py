@@ -17,4 +17,4 @@ class Progress:
         if self._quiet:
             return
         with self._lock:
-            print(f"{time.monotonic() - self._start:6.1f} s  {part:<16} {text}", flush=True)
+            print(f"{time.monotonic() - self._start:6.1f} s  {part:<20} {text}", flush=True)

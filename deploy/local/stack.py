@@ -60,6 +60,7 @@ class Stack:
 
     def __init__(self, profile: str, progress: Progress | None = None) -> None:
         self.profile = Profile(profile)
+        self.profile.find()
         self._progress = progress or Progress(quiet=True)
         self._given_up = threading.Event()
 

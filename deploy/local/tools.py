@@ -63,7 +63,14 @@ def _grpcurl(progress: Progress) -> Path:
     def build(folder: Path) -> None:
         caches = {"GOPATH": str(folder.parent / "go"), "GOCACHE": str(folder.parent / "go-build")}
         _run(
-            [_go(progress), "install", "-modcacherw", f"github.com/fullstorydev/grpcurl/cmd/grpcurl@v{GRPCURL}"],
+            # Nobody waits for it before the servers are up.
+            [
+                "nice",
+                _go(progress),
+                "install",
+                "-modcacherw",
+                f"github.com/fullstorydev/grpcurl/cmd/grpcurl@v{GRPCURL}",
+            ],
             folder.parent,
             {**caches, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
         )
@@ -131,7 +138,7 @@ def _maven(goals: list[str], folder: Path, progress: Progress) -> None:
     # One at a time, each with a repository of its own: Maven does not lock a shared one, and we keep the result.
     maven = ensure_program("mvn", "maven", progress)
     with locked(lock_file("maven")):
-        _run([maven, "-B", "-ntp", "-q", f"-Dmaven.repo.local={folder / 'repository'}", *goals], folder)
+        _run([maven, "-B", "-C", "-ntp", "-q", f"-Dmaven.repo.local={folder / 'repository'}", *goals], folder)
 
 
 def _run(command: list[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> None:
