@@ -191,6 +191,7 @@ class Stack:
             main.save(self._record(part.name))
 
     def _not_started(self, part: Component, what: str) -> NotStarted:
+        self._progress.step(part.name, what)  # at once, while others are still waited for
         log = self.log(part.name)
         last = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return NotStarted("\n".join([f"{part.name} {what}; the end of {log}:", *(f"    {line}" for line in last)]))
