@@ -28,6 +28,7 @@ class Aggregate(Generic[State]):
 
     Args:
         name: the aggregate type as stored, e.g. `order`.
+        creates: the command that makes a new aggregate.
         id_field: the command's field that names the aggregate; empty in a command that creates one.
         initial: the state of what does not exist.
         decide: the rules; raises ServiceError.
@@ -39,6 +40,7 @@ class Aggregate(Generic[State]):
     """
 
     name: str
+    creates: type[Message]
     id_field: str
     initial: State
     decide: Callable[[Any, State, datetime], Sequence[Message]]

@@ -42,16 +42,24 @@ async def serve(settings: CommandSettings, stop: asyncio.Event, *, with_relay: b
         database = await resources.enter_async_context(
             Database(settings.write_db_url, max_connections=settings.write_db_connections)
         )
-        server = _server(settings, database)
+        store = await resources.enter_async_context(
+            PostgresEventStore(database, settings.log_shards, max_waiting=settings.max_waiting_commands)
+        )
+        server = _server(settings, database, store)
         async with asyncio.TaskGroup() as tasks:
             if with_relay:
                 tasks.create_task(supervise_relay(stop))
             tasks.create_task(server.serve(SERVICES, stop))
 
 
-def _server(settings: CommandSettings, database: Database) -> GrpcServer:
-    store = PostgresEventStore(database, settings.log_shards)
-    handler = partial(CommandHandler, store=store, clock=partial(datetime.now, UTC), new_id=uuid.uuid4)
+def _server(settings: CommandSettings, database: Database, store: PostgresEventStore) -> GrpcServer:
+    handler = partial(
+        CommandHandler,
+        store=store,
+        cached_states=settings.cached_states,
+        clock=partial(datetime.now, UTC),
+        new_id=uuid.uuid4,
+    )
     orders = handler(order_aggregate(timedelta(days=settings.estimated_delivery_days)))
     customers = handler(customer_aggregate())
     server = GrpcServer(settings, {"postgresql": database.check})

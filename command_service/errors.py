@@ -3,7 +3,7 @@
 ServiceError
 ├── InvalidArgument ── EmptyOrder, BelowMinimumAmount, CurrencyMismatch, AmountOverflow, RequestIdReused
 ├── FailedPrecondition ── AlreadyCancelled, CannotCancelDeliveredOrder, NotAllowedInStatus
-├── TryLater ── StoreUnavailable
+├── TryLater ── StoreUnavailable, Overloaded
 └── OrderNotFound, CustomerNotFound, OrderAlreadyExists, CustomerAlreadyExists, VersionMismatch, NotOffered
 """
 
@@ -93,6 +93,12 @@ class StoreUnavailable(TryLater):
     """The event store is away, or a commit's outcome could not be learned; a repeat with its request id is safe."""
 
     reason = errors_pb2.ERROR_REASON_STORE_UNAVAILABLE
+
+
+class Overloaded(TryLater):
+    """As much work is waiting as may; this call was refused before it began."""
+
+    reason = errors_pb2.ERROR_REASON_OVERLOADED
 
 
 class NotOffered(ServiceError):

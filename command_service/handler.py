@@ -1,38 +1,49 @@
-"""Handles every command of every aggregate: load, fold, decide, append, answer."""
+"""Handles every command of every aggregate: decide on the state at hand, append, answer."""
 
-import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from cachetools import LRUCache
 from google.protobuf.message import Message
 from opentelemetry import trace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from command_service.aggregate import Aggregate, State
-from command_service.errors import RequestIdReused, VersionMismatch
-from command_service.event_store.port import Append, Appended, Conflict, EventStore, NewEvent, Remembered, RequestKey
+from command_service.errors import VersionMismatch
+from command_service.event_store.port import Append, Conflict, EventStore, NewEvent, Remembered
+from command_service.request import Answer, Request
 from orderflow.common.v1 import consistency_pb2
 from orderflow.events.v1 import event_log_pb2
 from service_kit import consistency_token
-from service_kit.errors import FieldViolation
+from service_kit.errors import ServiceError
 from service_kit.telemetry import traceparent
 
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
-_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8077-636f6d6d616e")
 _tracer = trace.get_tracer("command_service")
 
-Command = TypeVar("Command", bound=Message)
-Answer = TypeVar("Answer", bound=Message)
+
+@dataclass(frozen=True, slots=True)
+class _Decision(Generic[State]):
+    """What a command makes of a state."""
+
+    before: State
+    events: Sequence[Message]
+    after: State
 
 
 class CommandHandler(Generic[State]):
     """Handles the commands of one kind of aggregate.
 
+    A command is decided first on the state at hand: the cached one, or that of nothing where the command creates
+    its aggregate. The append accepts it only if that was the present state. Nothing is refused on a state at hand:
+    before that, the request's answer is looked up and the command is decided again on the events themselves.
+
     Args:
+        cached_states: how many aggregates' states are kept.
         clock: the present moment, with its time zone.
         new_id: an id for an aggregate that nobody named and that no request id names.
     """
@@ -42,33 +53,36 @@ class CommandHandler(Generic[State]):
         aggregate: Aggregate[State],
         store: EventStore,
         *,
+        cached_states: int,
         clock: Callable[[], datetime],
         new_id: Callable[[], uuid.UUID],
     ) -> None:
         self._aggregate = aggregate
         self._store = store
+        self._states: LRUCache[uuid.UUID, State] = LRUCache(cached_states)
         self._clock = clock
         self._new_id = new_id
 
-    async def handle(self, request: Any, answer: type[Answer], principal: str = ANONYMOUS) -> Answer:
+    async def handle(self, message: Any, answer: type[Answer], principal: str = ANONYMOUS) -> Answer:
         """The command's answer, once its events are durable; a repeat by request id gets the first answer.
 
         Raises:
             ServiceError: the command is refused and has stored nothing.
         """
-        with _tracer.start_as_current_span(f"handle {type(request).__name__}") as span:
-            span.set_attribute("orderflow.command.type", request.DESCRIPTOR.full_name)
-            span.set_attributes(self._aggregate.attributes(request))
-            command, aggregate_id = self._named(request, principal)
-            span.set_attribute("orderflow.aggregate.id", str(aggregate_id))
-            attempts = AsyncRetrying(
-                retry=retry_if_exception_type(_Overtaken),
-                stop=stop_after_attempt(_ATTEMPTS),
-                wait=wait_random_exponential(multiplier=0.005, max=0.2),
-                reraise=True,
+        with _tracer.start_as_current_span(f"handle {type(message).__name__}") as span:
+            request = Request.of(
+                message,
+                answer,
+                principal,
+                kind=self._aggregate.name,
+                id_field=self._aggregate.id_field,
+                new_id=self._new_id,
             )
-            key = _request_key(request, principal)
-            return answer.FromString(await attempts(self._attempt, command, aggregate_id, key, principal, answer))
+            span.set_attribute("orderflow.command.type", message.DESCRIPTOR.full_name)
+            span.set_attribute("orderflow.aggregate.id", str(request.aggregate_id))
+            span.set_attributes(self._aggregate.attributes(message))
+            response = await self._on_state_at_hand(request) or await self._on_fresh_state(request)
+        return answer.FromString(response)
 
     async def state_of(self, aggregate_id: uuid.UUID) -> State:
         """An aggregate's present state, from its events."""
@@ -81,23 +95,66 @@ class CommandHandler(Generic[State]):
         states = {each: self._aggregate.fold(history) for each, history in histories.items()}
         return {each: state for each, state in states.items() if state.version}
 
-    async def _attempt(
-        self, command: Any, aggregate_id: uuid.UUID, key: RequestKey | None, principal: str, answer: type[Answer]
-    ) -> bytes:
-        """Decides on the present state and appends; the serialized answer."""
+    async def _on_state_at_hand(self, request: Request[Answer]) -> bytes | None:
+        """The serialized answer; None where only the events themselves can tell."""
+        state = self._states.get(request.aggregate_id)
+        if state is None and isinstance(request.command, self._aggregate.creates):
+            state = self._aggregate.initial
+        if state is None or request.command.validate_only:
+            return None
+        try:
+            decision = self._decide(request, state)
+        except ServiceError:
+            return None
+        if not decision.events and request.key is None:
+            return None  # no append would verify the state
+        try:
+            return await self._append(request, decision)
+        except VersionMismatch:
+            return None
+
+    async def _on_fresh_state(self, request: Request[Answer]) -> bytes:
+        """The serialized answer, decided on the events; again where another command was faster."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_Overtaken),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.005, max=0.2),
+            reraise=True,
+        )
+        return await attempts(self._attempt, request)
+
+    async def _attempt(self, request: Request[Answer]) -> bytes:
         with _tracer.start_as_current_span("load"):
-            history, remembered = await self._store.load(aggregate_id, key)
-        if key is not None and remembered is not None:
-            return _recalled(remembered, key)
-        state = self._aggregate.fold(history)
-        events = self._decided(command, state)
+            history, remembered = await self._store.load(request.aggregate_id, request.key)
+        if remembered is not None:
+            return request.recalled(remembered)
+        decision = self._decide(request, self._aggregate.fold(history))
         if self._aggregate.is_foreign(history):
-            raise self._aggregate.id_taken(str(aggregate_id))
-        after = state
-        for event in events:
-            after = self._aggregate.evolve(after, event)
-        if command.validate_only:
-            return self._answer(answer, after, state.version, token="")
+            raise self._aggregate.id_taken(str(request.aggregate_id))
+        if request.command.validate_only:
+            return self._answer(request, decision.after, decision.before.version, token="")
+        if not decision.events and request.key is None:
+            return self._accepted(request, decision)
+        return await self._append(request, decision)
+
+    def _decide(self, request: Request[Answer], state: State) -> _Decision[State]:
+        with _tracer.start_as_current_span("decide"):
+            expected = request.expected_version
+            if expected is not None and state.version not in (0, expected):
+                raise _mismatch(state.version)
+            events = self._aggregate.decide(request.command, state, self._clock())
+            after = state
+            for event in events:
+                after = self._aggregate.evolve(after, event)
+            return _Decision(state, events, after)
+
+    async def _append(self, request: Request[Answer], decision: _Decision[State]) -> bytes:
+        """Appends what was decided; the serialized answer, or the first one to this request.
+
+        Raises:
+            _Overtaken: the aggregate is not in the state that was decided on.
+            VersionMismatch: nor at the version that the caller expects.
+        """
         with _tracer.start_as_current_span(
             "append event_store",
             kind=trace.SpanKind.CLIENT,
@@ -105,123 +162,69 @@ class CommandHandler(Generic[State]):
                 "db.system.name": "postgresql",
                 "db.collection.name": "event_store",
                 "db.operation.name": "INSERT",
-                "orderflow.event.count": len(events),
-                "orderflow.aggregate.version": after.version,
+                "orderflow.event.count": len(decision.events),
+                "orderflow.aggregate.version": decision.after.version,
             },
         ):
-            response = self._answer(answer, after, after.version, token=self._token(aggregate_id, after.version))
-            if not events and key is None:
-                return response
+            response = self._accepted(request, decision)
             outcome = await self._store.append(
                 Append(
                     self._aggregate.name,
-                    aggregate_id,
-                    state.version,
-                    [_new_event(event) for event in events],
-                    _metadata(command, principal),
-                    key,
+                    request.aggregate_id,
+                    decision.before.version,
+                    [_new_event(event) for event in decision.events],
+                    _metadata(request),
+                    request.key,
                     response,
                 )
             )
         match outcome:
-            case Appended():
-                return response
-            case Remembered() if key is not None:
-                return _recalled(outcome, key)
-            case Conflict(current) if _expected(command) is not None:
-                raise _mismatch(current)
+            case Remembered():
+                return request.recalled(outcome)
             case Conflict(current):
-                raise _Overtaken(*_mismatch(current).args)
-            case _:
-                raise AssertionError("a store remembers nothing of a command without request id")
+                self._states.pop(request.aggregate_id, None)
+                raise _mismatch(current) if request.expected_version is not None else _Overtaken(current)
+        self._states[request.aggregate_id] = decision.after
+        return response
 
-    def _decided(self, command: Any, state: State) -> Sequence[Message]:
-        with _tracer.start_as_current_span("decide"):
-            expected = _expected(command)
-            if expected is not None and state.version not in (0, expected):
-                raise _mismatch(state.version)
-            return self._aggregate.decide(command, state, self._clock())
-
-    def _named(self, request: Command, principal: str) -> tuple[Command, uuid.UUID]:
-        """The command with its aggregate's id in lower case, and that id.
-
-        An empty id is derived from principal and request id, so that a retry names the same aggregate.
-        """
-        named: str = getattr(request, self._aggregate.id_field)
-        request_id: str = getattr(request, "request_id")  # noqa: B009
-        if named:
-            aggregate_id = uuid.UUID(named)
-        elif request_id:
-            aggregate_id = uuid.uuid5(_NAMESPACE, f"{self._aggregate.name}\0{principal}\0{request_id}")
-        else:
-            aggregate_id = self._new_id()
-        if named == str(aggregate_id):
-            return request, aggregate_id
-        command = type(request).FromString(request.SerializeToString())
-        setattr(command, self._aggregate.id_field, str(aggregate_id))
-        return command, aggregate_id
-
-    def _answer(self, answer: type[Answer], state: State, version: int, *, token: str) -> bytes:
-        facts = {**self._aggregate.facts(state), "version": version, "consistency_token": token}
-        shown = {name: facts[name] for name in answer.DESCRIPTOR.fields_by_name}
-        return answer(**shown).SerializeToString(deterministic=True)
-
-    def _token(self, aggregate_id: uuid.UUID, version: int) -> str:
-        return consistency_token.encode(
-            consistency_pb2.ConsistencyTokenContents(
-                aggregate_type=self._aggregate.name,
-                aggregate_id=str(aggregate_id),
-                version=version,
-                traceparent=traceparent()[0],
-            )
+    def _accepted(self, request: Request[Answer], decision: _Decision[State]) -> bytes:
+        version = decision.after.version
+        contents = consistency_pb2.ConsistencyTokenContents(
+            aggregate_type=self._aggregate.name,
+            aggregate_id=str(request.aggregate_id),
+            version=version,
+            traceparent=traceparent()[0],
         )
+        return self._answer(request, decision.after, version, token=consistency_token.encode(contents))
+
+    def _answer(self, request: Request[Answer], state: State, version: int, *, token: str) -> bytes:
+        facts = {**self._aggregate.facts(state), "version": version, "consistency_token": token}
+        shown = {name: facts[name] for name in request.answer.DESCRIPTOR.fields_by_name}
+        return request.answer(**shown).SerializeToString(deterministic=True)
 
 
 class _Overtaken(VersionMismatch):
     """Another command was faster; decide again on what it made."""
+
+    def __init__(self, current: int) -> None:
+        mismatch = _mismatch(current)
+        super().__init__(mismatch.message, metadata=mismatch.metadata)
 
 
 def _mismatch(current: int) -> VersionMismatch:
     return VersionMismatch(f"the current version is {current}", metadata={"current_version": str(current)})
 
 
-def _expected(command: Any) -> int | None:
-    if "expected_version" not in command.DESCRIPTOR.fields_by_name or not command.HasField("expected_version"):
-        return None
-    return int(command.expected_version)
-
-
-def _request_key(request: Any, principal: str) -> RequestKey | None:
-    if not request.request_id or request.validate_only:
-        return None
-    name = request.DESCRIPTOR.full_name.encode()
-    digest = hashlib.sha256(name + b"\0" + request.SerializeToString(deterministic=True)).digest()
-    return RequestKey(principal, request.request_id, digest, _contract_version(request.DESCRIPTOR.file))
-
-
-@cache
-def _contract_version(file: Any) -> str:
-    """Names the contract that a digest was made by: a newer one may serialize the same request otherwise."""
-    return hashlib.sha256(file.serialized_pb).hexdigest()[:16]
-
-
-def _recalled(remembered: Remembered, key: RequestKey) -> bytes:
-    if remembered.digest != key.digest and remembered.contract_version == key.contract_version:
-        what = "was used for another request"
-        raise RequestIdReused(f"request_id {what}", [FieldViolation("request_id", what)])
-    return remembered.response
-
-
 def _new_event(event: Message) -> NewEvent:
     return NewEvent(event.DESCRIPTOR.full_name, event.SerializeToString(deterministic=True))
 
 
-def _metadata(command: Any, principal: str) -> bytes:
+def _metadata(request: Request[Any]) -> bytes:
     parent, state = traceparent()
     return event_log_pb2.EventMetadata(
         traceparent=parent,
         tracestate=state,
-        principal=principal,
-        request_id=command.request_id,
-        command_type=command.DESCRIPTOR.full_name,
+        principal=request.principal,
+        request_id=request.command.request_id,
+        command_type=request.command.DESCRIPTOR.full_name,
     ).SerializeToString(deterministic=True)

@@ -2,19 +2,25 @@
 
 from pydantic import Field
 
-from service_kit.settings import HostPort, ServiceSettings
+from service_kit.settings import HostPort, PostgresUrl, ServiceSettings
 
 
 class CommandSettings(ServiceSettings):
     """What the command server can be told."""
 
     grpc_listen_address: HostPort = Field(default="127.0.0.1:50051", description="Where this process serves gRPC.")
-    write_db_url: str = Field(description="PostgreSQL primary, as the services' login.")
-    write_db_owner_url: str = Field(
-        default="", description="The same database as its owner; when set, the schema is migrated at start."
+    write_db_url: PostgresUrl = Field(description="PostgreSQL primary, as the services' login.")
+    write_db_owner_url: PostgresUrl | None = Field(
+        default=None, description="The same database as its owner; when set, the schema is migrated at start."
     )
     write_db_connections: int = Field(default=20, ge=2, le=1000, description="Most connections of a process.")
+    cached_states: int = Field(
+        default=10_000, ge=1, description="Aggregates of each kind whose states a process keeps at hand."
+    )
     log_shards: int = Field(default=1, ge=1, le=1024, description="Shards of the log; fixed for the database's life.")
+    max_waiting_commands: int = Field(
+        default=2_000, ge=1, description="Commands that may wait for a shard of the log; more are refused at once."
+    )
     estimated_delivery_days: float = Field(
         default=5.0, ge=0, le=365, description="Days from creation or confirmation to the estimated delivery."
     )

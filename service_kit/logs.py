@@ -5,6 +5,7 @@ import sys
 
 import structlog
 from opentelemetry import trace
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
 
@@ -24,10 +25,14 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     terminal = sys.stdout.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    )
-    exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
+    # Tracebacks never show the frames' variables: those hold passwords and people's names.
+    renderer: structlog.typing.Processor
+    if terminal:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        exceptions = []
+    else:
+        renderer = structlog.processors.JSONRenderer()
+        exceptions = [structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -17,6 +17,24 @@ def _host_and_port(value: str) -> str:
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
 
 
+def _postgres_url(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return value
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
+
+
+def _brokers(value: str) -> str:
+    for each in value.split(","):
+        _host_and_port(each.strip())
+    return value
+
+
+KafkaBrokers = Annotated[str, AfterValidator(_brokers)]
+
+
 class ProcessSettings(BaseSettings):
     """What every process can be told. A field's name in capitals is its environment variable."""
 

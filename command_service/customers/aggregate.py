@@ -6,6 +6,7 @@ from command_service.aggregate import Aggregate
 from command_service.customers.decider import decide
 from command_service.customers.state import Customer, Event, evolve
 from command_service.errors import CustomerAlreadyExists
+from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest
 
 TYPE = "customer"
 
@@ -14,6 +15,7 @@ def customer_aggregate() -> Aggregate[Customer]:
     """The customer."""
     return Aggregate(
         name=TYPE,
+        creates=RegisterCustomerRequest,
         id_field="customer_id",
         initial=Customer(),
         decide=decide,

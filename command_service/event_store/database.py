@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -19,19 +19,28 @@ _SESSION = {
 }
 
 
+_CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "application_name": "orderflow",
+    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+}
+
+
+def unavailable() -> StoreUnavailable:
+    """What a caller is told while the database is away, or its commit's outcome is unknown."""
+    return StoreUnavailable("the event store is unavailable; safe to retry with the same request id")
+
+
 class Database:
-    """A pool of connections to the primary; never a replica, as commands decide on what they read."""
+    """Connections to the primary; never a replica, as commands decide on what they read."""
 
     def __init__(self, url: str, *, max_connections: int) -> None:
+        self._url = url
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": 5,
-                "tcp_user_timeout": 10_000,
-                "application_name": "orderflow",
-                "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
-            },
+            kwargs=_CONNECTION,
             min_size=1,
             max_size=max_connections,
             timeout=2.0,
@@ -57,7 +66,18 @@ class Database:
             async with self._pool.connection() as connection:
                 yield connection
         except psycopg.OperationalError as error:  # a pool without a free connection raises one too
-            raise StoreUnavailable("the event store is unavailable; safe to retry with the same request id") from error
+            raise unavailable() from error
+
+    async def own_connection(self) -> Connection:
+        """A connection outside the pool, in autocommit mode, for the caller alone, who closes it.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        try:
+            return await psycopg.AsyncConnection.connect(self._url, **_CONNECTION)
+        except psycopg.OperationalError as error:
+            raise unavailable() from error
 
     async def check(self) -> None:
         """Returns while the database answers; for readiness."""

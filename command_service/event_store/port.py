@@ -86,9 +86,10 @@ class EventStore(Protocol):
     async def append(self, append: Append) -> Outcome:
         """Stores a command's events and answer in one transaction.
 
-        Once begun it runs to its end, whether or not the caller is cancelled.
+        A commit that has begun runs to its end, whether or not the caller is cancelled.
 
         Raises:
+            Overloaded: too many appends wait already; nothing was stored.
             ValueError: no events and no request key, or an event over MAX_EVENT_BYTES.
         """
 

@@ -1,23 +1,19 @@
 """The event store on PostgreSQL: appends serialized per shard, so that one number resumes every reader."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
-import structlog
 from psycopg.rows import TupleRow
 
-from command_service.errors import StoreUnavailable
+from command_service.event_store.batcher import Batcher
 from command_service.event_store.database import Connection, Database
 from command_service.event_store.port import (
     MAX_EVENT_BYTES,
     Append,
-    Appended,
-    Conflict,
     History,
     Outcome,
     Remembered,
@@ -25,26 +21,39 @@ from command_service.event_store.port import (
 )
 from command_service.event_store.rows import recorded
 from command_service.event_store.sharding import shard_of
+from command_service.event_store.writer import ShardWriter
 from command_service.statements import statement
 
 _CHUNK = 1000
-_RESOLVE_SECONDS = 2.0
-_log = structlog.get_logger("command_service.event_store")
 
 
 class PostgresEventStore:
-    """The event store of a database; see the port for what each method promises."""
+    """The event store of a database; see the port for what each method promises.
 
-    def __init__(self, database: Database, shard_count: int) -> None:
+    Args:
+        max_waiting: appends that may wait for each shard's next batch; more are refused as Overloaded.
+    """
+
+    def __init__(self, database: Database, shard_count: int, *, max_waiting: int) -> None:
         self._database = database
         self._shard_count = shard_count
+        self._writers = [ShardWriter(database, log_shard) for log_shard in range(shard_count)]
+        self._batchers = [Batcher(writer.commit, max_waiting=max_waiting) for writer in self._writers]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for batcher, writer in zip(self._batchers, self._writers, strict=True):
+            await batcher.drain()
+            await writer.close()
 
     async def append(self, append: Append) -> Outcome:  # noqa: D102
         if not append.events and append.request is None:
             raise ValueError("nothing to store")
         if any(len(event.event_data) > MAX_EVENT_BYTES for event in append.events):
             raise ValueError(f"an event has more than {MAX_EVENT_BYTES} bytes")
-        return await asyncio.shield(asyncio.ensure_future(self._resolved(append)))
+        return await self._batchers[shard_of(append.aggregate_id, self._shard_count)].append(append)
 
     async def load(self, aggregate_id: UUID, request: RequestKey | None) -> tuple[History, Remembered | None]:  # noqa: D102
         arguments = {"aggregate_ids": [aggregate_id]}
@@ -96,31 +105,6 @@ class PostgresEventStore:
         wanted = [row for row in rows if row[2] in aggregate_types] if aggregate_types else rows
         return [recorded(row) for row in wanted], position
 
-    async def _resolved(self, append: Append) -> Outcome:
-        """Appends; when the connection is lost the request's row on a new one tells what became of it."""
-        try:
-            return await self._append(append)
-        except StoreUnavailable as error:
-            _log.warning("append interrupted", cause=type(error.__cause__).__name__)
-            if append.request is not None:
-                arguments = self._recall_arguments(append.aggregate_id, append.request)
-                async with asyncio.timeout(_RESOLVE_SECONDS), self._database.connection() as connection:
-                    known = await _rows(connection, "recall", arguments)
-                if known:
-                    return Remembered(*known[0])
-            raise
-
-    async def _append(self, append: Append) -> Outcome:
-        log_shard = shard_of(append.aggregate_id, self._shard_count)
-        async with self._database.connection() as connection, connection.pipeline(), connection.transaction():
-            # A statement of its own: as a part of the next one it would not hold that one's snapshot back.
-            await connection.execute(statement("event_store", "lock_shard"), {"log_shard": log_shard})
-            cursor = await _execute(connection, "append", _append_arguments([append], log_shard))
-            row = await cursor.fetchone()
-        if row is None:
-            raise AssertionError("each command gets a row")
-        return _outcome(row)
-
     def _recall_arguments(self, aggregate_id: UUID, request: RequestKey) -> dict[str, Any]:
         return {
             "log_shard": shard_of(aggregate_id, self._shard_count),
@@ -140,35 +124,3 @@ async def _rows(connection: Connection, name: str, arguments: Mapping[str, Any])
 
 def _histories(rows: Sequence[TupleRow]) -> dict[UUID, History]:
     return {each: [recorded(row) for row in group] for each, group in groupby(rows, key=lambda row: row[3])}
-
-
-def _append_arguments(appends: Sequence[Append], log_shard: int) -> dict[str, Any]:
-    requests = [append.request for append in appends]
-    events = [
-        (ordinal, step, event)
-        for ordinal, append in enumerate(appends, start=1)
-        for step, event in enumerate(append.events, start=1)
-    ]
-    return {
-        "log_shard": log_shard,
-        "aggregate_ids": [append.aggregate_id for append in appends],
-        "aggregate_types": [append.aggregate_type for append in appends],
-        "expected_versions": [append.expected_version for append in appends],
-        "metadata": [append.metadata for append in appends],
-        "principals": [request and request.principal for request in requests],
-        "request_ids": [request and request.request_id for request in requests],
-        "digests": [request and request.digest for request in requests],
-        "contract_versions": [request and request.contract_version for request in requests],
-        "responses": [append.response for append in appends],
-        "event_commands": [ordinal for ordinal, _, _ in events],
-        "event_steps": [step for _, step, _ in events],
-        "event_types": [event.event_type for _, _, event in events],
-        "event_data": [event.event_data for _, _, event in events],
-    }
-
-
-def _outcome(row: TupleRow) -> Outcome:
-    head_version, expected_version, digest, contract_version, response = row
-    if response is not None:
-        return Remembered(digest, contract_version, response)
-    return Appended() if head_version == expected_version else Conflict(head_version)

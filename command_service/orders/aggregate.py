@@ -18,6 +18,7 @@ def order_aggregate(delivery: timedelta) -> Aggregate[Order]:
     """The order, with delivery expected so long after creation or confirmation."""
     return Aggregate(
         name=TYPE,
+        creates=commands.CreateOrderRequest,
         id_field="order_id",
         initial=Order(),
         decide=partial(decide, delivery=delivery),

@@ -1,0 +1,99 @@
+"""A command on its way through the handler: named, keyed for repeats, with what the caller expects."""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message import Message
+
+from command_service.errors import RequestIdReused
+from command_service.event_store.port import Remembered, RequestKey
+from service_kit.errors import FieldViolation
+
+_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8077-636f6d6d616e")
+Answer = TypeVar("Answer", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[Answer]):
+    """A command and all that the handler knows of it.
+
+    Args:
+        command: with its aggregate's id set, in lower case.
+        key: what a repeat is known by; None without a request id, and where nothing is to be stored.
+        answer: the type of the command's answer.
+    """
+
+    command: Any
+    aggregate_id: uuid.UUID
+    principal: str
+    key: RequestKey | None
+    answer: type[Answer]
+
+    @classmethod
+    def of(
+        cls,
+        message: Any,
+        answer: type[Answer],
+        principal: str,
+        *,
+        kind: str,
+        id_field: str,
+        new_id: Callable[[], uuid.UUID],
+    ) -> "Request[Answer]":
+        """The request that a message makes.
+
+        An empty aggregate id is derived from principal and request id, so that a retry names the same aggregate;
+        without a request id it is drawn by `new_id`.
+        """
+        named: str = getattr(message, id_field)
+        if named:
+            aggregate_id = uuid.UUID(named)
+        elif message.request_id:
+            aggregate_id = uuid.uuid5(_NAMESPACE, f"{kind}\0{principal}\0{message.request_id}")
+        else:
+            aggregate_id = new_id()
+        key = _key(message, principal)
+        if named != str(aggregate_id):
+            message = type(message).FromString(message.SerializeToString())
+            setattr(message, id_field, str(aggregate_id))
+        return cls(message, aggregate_id, principal, key, answer)
+
+    @property
+    def expected_version(self) -> int | None:
+        """The version that the caller wants the aggregate to have."""
+        if "expected_version" not in self.command.DESCRIPTOR.fields_by_name:
+            return None
+        return int(self.command.expected_version) if self.command.HasField("expected_version") else None
+
+    def recalled(self, remembered: Remembered) -> bytes:
+        """The first answer to this request.
+
+        Raises:
+            RequestIdReused: the request id was used for another request.
+        """
+        key = self.key
+        if key is None:
+            raise AssertionError("a store remembers nothing of a command without request id")
+        if remembered.digest != key.digest and remembered.contract_version == key.contract_version:
+            what = "was used for another request"
+            raise RequestIdReused(f"request_id {what}", [FieldViolation("request_id", what)])
+        return remembered.response
+
+
+def _key(message: Any, principal: str) -> RequestKey | None:
+    if not message.request_id or message.validate_only:
+        return None
+    name = message.DESCRIPTOR.full_name.encode()
+    digest = hashlib.sha256(name + b"\0" + message.SerializeToString(deterministic=True)).digest()
+    return RequestKey(principal, message.request_id, digest, _contract_version(message.DESCRIPTOR.file))
+
+
+@cache
+def _contract_version(file: FileDescriptor) -> str:
+    """Names the contract that a digest was made by: a newer one may serialize the same request otherwise."""
+    return hashlib.sha256(file.serialized_pb).hexdigest()[:16]
