@@ -1,0 +1,46 @@
+"""Bytes that were ever stored stay readable, and mean what they meant."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from command_service.aggregate import Aggregate
+from command_service.customers.aggregate import customer_aggregate
+from command_service.orders.aggregate import order_aggregate
+from read_models import orders as orders_read_model
+
+EVENTS = Path(__file__).parents[1] / "golden" / "events"
+AGGREGATES: list[Aggregate[Any]] = [order_aggregate(timedelta(days=5)), customer_aggregate()]
+TYPES: dict[str, type[Message]] = {
+    each.DESCRIPTOR.full_name: each for aggregate in AGGREGATES for each in aggregate.events
+}
+GOLDEN = sorted(EVENTS.glob("*.bin"))
+
+
+def _type_of(path: Path) -> str:
+    return path.name.removesuffix(".bin").rpartition(".")[0]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_stored_bytes_say_what_they_said(path: Path) -> None:
+    event_type = TYPES[_type_of(path)]
+    said = text_format.Parse(path.with_suffix(".txtpb").read_text(), event_type())
+    assert event_type.FromString(path.read_bytes()) == said
+
+
+def test_every_event_has_golden_bytes() -> None:
+    assert {_type_of(path) for path in GOLDEN} == set(TYPES)
+
+
+def test_every_fold_takes_every_golden_event() -> None:
+    for path in GOLDEN:
+        event = TYPES[_type_of(path)].FromString(path.read_bytes())
+        [aggregate] = [each for each in AGGREGATES if type(event) in each.events]
+        assert aggregate.evolve(aggregate.initial, event).version == 1
+        if aggregate.name == "order":
+            parsed = orders_read_model.parse(_type_of(path), path.read_bytes())
+            assert orders_read_model.evolve(None, parsed, 1).version == 1
