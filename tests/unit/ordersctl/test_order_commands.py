@@ -22,10 +22,9 @@ EUR_19_99 = Money(currency_code="EUR", units=19, nanos=990_000_000)
 
 
 class NotYet(TryLater):
-    """As the query service says it: gRPC itself must not retry."""
+    """The query side has not seen the token in time."""
 
     reason = ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT
-    trailers = (("grpc-retry-pushback-ms", "-1"),)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,9 @@ JULY = Timestamp(seconds=1782864000)  # 2026-07-01T00:00:00Z
 
 
 class ReadModelUnavailable(TryLater):
-    """The index is away; gRPC itself must not retry."""
+    """The index is away."""
 
     reason = ERROR_REASON_READ_MODEL_UNAVAILABLE
-    trailers = (("grpc-retry-pushback-ms", "-1"),)
 
 
 def view(number: int) -> OrderView:
