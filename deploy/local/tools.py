@@ -1,10 +1,12 @@
 """Programs that no Debian package brings, in pinned versions in the cache."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,9 +18,13 @@ from deploy.local.progress import Progress
 
 KAFKA = "4.1.1"
 ELASTICSEARCH = "9.2.4"
+# Its repository may have no checksum to offer, so the archive is checked against the one it was first had with.
+_ELASTICSEARCH_SHA256 = "af7b81fe31627c7523b2546351cd4e47310faa6a72c8db8dc8f7a191e871cfaf"
+_MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 GRPCURL = "1.9.4"
 _JAVA = range(21, 26)  # Elasticsearch needs the first; nothing was tried beyond the last
 _GO = (1, 25)  # what grpcurl's module asks for
+_ERROR_LINES = 15  # the cause comes first with the programs that are run here
 _HERE = Path(__file__).parent
 
 
@@ -38,7 +44,7 @@ def kafka_jars(progress: Progress) -> Path:
     def build(folder: Path) -> None:
         shutil.copy(_HERE / "pins" / "kafka.pom.xml", folder.parent / "pom.xml")
         _maven(
-            ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
+            ["copy-dependencies", "-C", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
             folder.parent,
             progress,
         )
@@ -51,10 +57,12 @@ def elasticsearch_home(progress: Progress) -> Path:
 
     def build(folder: Path) -> None:
         artifact = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{ELASTICSEARCH}:zip"
-        parts = folder.parent / "unpacked"
-        _maven(["dependency:unpack", f"-Dartifact={artifact}", f"-DoutputDirectory={parts}"], folder.parent, progress)
+        _maven(["copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder.parent}"], folder.parent, progress)
+        archive = folder.parent / f"elasticsearch-{ELASTICSEARCH}.zip"
+        _require_digest(archive, _ELASTICSEARCH_SHA256)
+        _unpack(archive, folder.parent / "unpacked")
         folder.rmdir()
-        (parts / f"elasticsearch-{ELASTICSEARCH}").rename(folder)
+        (folder.parent / "unpacked" / f"elasticsearch-{ELASTICSEARCH}").rename(folder)
 
     return _fetched(f"elasticsearch-{ELASTICSEARCH}", "98 MB with Maven", build, progress)
 
@@ -134,11 +142,30 @@ def _fetched(name: str, how: str, build: Callable[[Path], None], progress: Progr
     return found
 
 
-def _maven(goals: list[str], folder: Path, progress: Progress) -> None:
+def _maven(words: list[str], folder: Path, progress: Progress) -> None:
+    """Runs a goal of Maven's dependency plugin."""
     # One at a time, each with a repository of its own: Maven does not lock a shared one, and we keep the result.
     maven = ensure_program("mvn", "maven", progress)
+    goal, *options = words
+    repository = f"-Dmaven.repo.local={folder / 'repository'}"
     with locked(lock_file("maven")):
-        _run([maven, "-B", "-C", "-ntp", "-q", f"-Dmaven.repo.local={folder / 'repository'}", *goals], folder)
+        _run([maven, "-B", "-ntp", "-q", repository, f"{_MAVEN_PLUGIN}:{goal}", *options], folder)
+
+
+def _require_digest(archive: Path, digest: str) -> None:
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        raise StackError(f"{archive.name} has SHA-256 {found}, not the pinned {digest}")
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a zip; what may be executed there may be here, and all may be read by the servers' user."""
+    with zipfile.ZipFile(archive) as files:
+        for entry in files.infolist():
+            path = Path(files.extract(entry, folder))
+            executable = entry.external_attr >> 16 & 0o100
+            path.chmod(0o755 if entry.is_dir() or executable else 0o644)
 
 
 def _run(command: list[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -153,4 +180,4 @@ def _run(command: list[str | Path], folder: Path, environment: Mapping[str, str]
     )
     if result.returncode != 0:
         lines = result.stdout.decode(errors="replace").strip().splitlines()
-        raise StackError("\n".join([f"failed: {' '.join(map(str, command))}", *lines[-10:]]))
+        raise StackError("\n".join([f"failed: {' '.join(map(str, command))}", *lines[:_ERROR_LINES]]))
