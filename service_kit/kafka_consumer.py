@@ -17,6 +17,7 @@ Partition = tuple[str, int]
 Handler = Callable[[Sequence[Message]], Awaitable[Mapping[Partition, int]]]
 Returned = TypeVar("Returned")
 _POLL_SECONDS = 0.2
+_CHECK_SECONDS = 0.8
 _log = structlog.get_logger("service_kit.kafka")
 
 
@@ -67,21 +68,34 @@ class BatchConsumer:
             await self._call(self._consumer.close)
             self._thread.shutdown(wait=False)
 
+    async def check(self) -> None:
+        """Returns when the brokers answer.
+
+        Raises:
+            KafkaException: they do not.
+            RuntimeError: this consumer has ended.
+        """
+        await self._call(self._consumer.list_topics, self._topics[0], timeout=_CHECK_SECONDS)
+
     @property
     def stopped_partitions(self) -> Mapping[Partition, int]:
         """The partitions that were stopped, each with the offset of the message that did it."""
         return dict(self._stopped)
 
     async def _next_batch(self) -> list[Message]:
-        consumed = await self._call(self._consumer.consume, self._batch_size, _POLL_SECONDS)
         messages = []
-        for message in consumed:
+        for message in await self._call(self._consume):
             error = message.error()
             if error is None:
                 messages.append(message)
             else:
                 _raise_if_fatal(error)
         return messages
+
+    def _consume(self) -> list[Message]:
+        """What has arrived. To ask for a whole batch at once would wait for it to fill up."""
+        first = self._consumer.poll(_POLL_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(self._batch_size - 1, 0)]
 
     async def _handled(self, handle: Handler, messages: Sequence[Message]) -> Mapping[Partition, int]:
         handling = asyncio.ensure_future(handle(messages))
@@ -94,6 +108,7 @@ class BatchConsumer:
         finally:
             if not handling.done():
                 handling.cancel()
+                await asyncio.wait({handling})
             if self._holding:
                 await self._call(self._release)
 
