@@ -1,6 +1,7 @@
 """Views in Redis, guarded so that an entry never goes back in version within its generation."""
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -65,14 +66,27 @@ class ViewCache:
         Raises:
             redis.exceptions.RedisError: the cache is away or slow.
         """
+        return bool(await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry)))
+
+    async def put_all(self, entries: Mapping[str, CachedView]) -> None:
+        """Puts many views by id, each as `put` does, in one round trip.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow; some may have been put.
+        """
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for view_id, entry in entries.items():
+                await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry), client=pipeline)
+            await pipeline.execute()
+
+    def _arguments(self, entry: CachedView) -> Sequence[int | bytes]:
+        """What the script takes, in its order."""
         spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
-        time_to_live = int(self._milliseconds * spread)
-        arguments = (
+        return (
             entry.generation,
             entry.version,
             entry.source_version,
-            time_to_live,
+            int(self._milliseconds * spread),
             entry.view,
             entry.project_time_us,
         )
-        return bool(await self._put_if_newer(keys=[self._prefix + view_id], args=arguments))
