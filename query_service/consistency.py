@@ -13,8 +13,10 @@ from orderflow.common.v1 import consistency_pb2
 from query_service.deadline import Deadline
 from query_service.errors import EventualConsistencyTimeout
 from service_kit import consistency_token
+from service_kit.consistency_token import TokenInvalid
 from service_kit.telemetry import span_context_of
 
+_AGGREGATE_TYPES = {"order", "customer", "stock_item"}
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 0.2
 """What is kept of the caller's deadline, so that it learns of a wait in vain instead of a deadline missed."""
@@ -40,6 +42,8 @@ def wanted_by(tokens: Sequence[str]) -> Wanted:
         TokenInvalid: one of them is not a token of this system.
     """
     contents = [consistency_token.decode(token) for token in tokens]
+    if any(each.aggregate_type not in _AGGREGATE_TYPES for each in contents):
+        raise TokenInvalid.of("consistency_tokens", "not a token of this system")
     _link_traces(each.traceparent for each in contents)
     return Wanted(_versions("order", contents), _versions("customer", contents), len(tokens))
 

@@ -1,0 +1,66 @@
+"""A read model of its own for a test: an index in the real Elasticsearch, written as the projector writes it."""
+
+from collections.abc import Iterable
+
+from elasticsearch import AsyncElasticsearch
+from elasticsearch.helpers import async_bulk
+
+from orderflow.orders.v1.views_pb2 import OrderView
+from read_models import orders_index
+
+PROJECT_TIME_US = 1_780_000_001_000_000
+_BULK_BYTES = 1_000_000
+"""aiohttp warns of larger bodies."""
+
+
+class ReadModel:
+    """The index of orders of one prefix."""
+
+    def __init__(self, client: AsyncElasticsearch, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        self.alias = f"{prefix}-orders"
+        self.index = f"{prefix}-orders-000001"
+
+    async def create(self) -> None:
+        """Creates the first generation and its alias."""
+        await self.client.indices.create(index=self.index, aliases={self.alias: {}}, **orders_index.index_body())
+
+    async def delete(self) -> None:
+        """Deletes it, if it is still there."""
+        await self.client.indices.delete(index=self.index, ignore_unavailable=True)
+
+    async def put(self, *views: OrderView) -> None:
+        """Writes views and makes them visible to searches."""
+        await self.write(views)
+        await self.client.indices.refresh(index=self.alias)
+
+    async def write(self, views: Iterable[OrderView]) -> None:
+        """Writes views; searches see them after the next refresh."""
+        actions = (
+            {
+                "_index": self.index,
+                "_id": view.order_id,
+                "_source": orders_index.document(view, project_time_us=PROJECT_TIME_US),
+            }
+            for view in views
+        )
+        await async_bulk(self.client, actions, max_chunk_bytes=_BULK_BYTES)
+
+    async def reads(self) -> int:
+        """How many documents were read by id so far."""
+        stats = await self.client.indices.stats(index=self.index, metric="get")
+        total: int = stats["_all"]["total"]["get"]["total"]
+        return total
+
+    async def searches(self) -> int:
+        """How many searches were made so far."""
+        stats = await self.client.indices.stats(index=self.index, metric="search")
+        total: int = stats["_all"]["total"]["search"]["query_total"]
+        return total
+
+    async def open_points_in_time(self) -> int:
+        """How many searches the server holds open for this index."""
+        stats = await self.client.indices.stats(index=self.index, metric="search")
+        open_contexts: int = stats["_all"]["total"]["search"]["open_contexts"]
+        return open_contexts

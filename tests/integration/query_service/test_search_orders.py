@@ -1,0 +1,115 @@
+"""SearchOrders: what is found by which words, in which order, and how it is counted."""
+
+from typing import Any
+
+import pytest
+
+from orderflow.orders.v1 import queries_pb2
+from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING
+from orderflow.orders.v1.views_pb2 import OrderView
+from tests.integration.query_service.client import Queries
+from tests.integration.query_service.read_model import ReadModel
+from tests.integration.query_service.views import CREATE_TIME_US, an_order, euros
+
+_ORDER_ID = "3f0c9b1e-7c1d-4f7b-9a55-0c6d2f8e4b10"
+
+
+def _a_shop() -> dict[str, OrderView]:
+    return {
+        "zoe": an_order(
+            order_id=_ORDER_ID,
+            customer_name="Zoë Ångström",
+            customer_email="zoe@example.com",
+            item_names=["Crème brûlée torch", "Straße map"],
+        ),
+        "jose": an_order(
+            customer_name="José Müller", customer_email="jose.mueller@example.org", item_names=["Creme puff", "Lamp"]
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"zoe", "jose"}),
+        ("   ", {"zoe", "jose"}),
+        ("creme", {"zoe", "jose"}),
+        ("CRÈME brulee", {"zoe"}),
+        ("zoe angstrom", {"zoe"}),
+        ("ANGSTRÖM zoë", {"zoe"}),
+        ("strasse", {"zoe"}),
+        ("STRASSE", {"zoe"}),
+        ("cre", {"zoe", "jose"}),
+        ("lamp mul", {"jose"}),
+        ("mul lamp", set()),
+        ("creme torch lamp", set()),
+        ("jose.mueller@example.org", {"jose"}),
+        ("zoe@EXAMPLE", {"zoe"}),
+        (_ORDER_ID, {"zoe"}),
+        (_ORDER_ID.upper(), {"zoe"}),
+        (_ORDER_ID[:11], {"zoe"}),
+        ('torch" OR (lamp) -map *:* {"query"}', set()),
+        ("---", set()),
+    ],
+)
+async def test_orders_are_found_by_all_words_the_last_as_a_beginning(
+    query: str, found: set[str], read_model: ReadModel, queries: Queries
+) -> None:
+    shop = _a_shop()
+    await read_model.put(*shop.values())
+    chunks = await queries.search(query)
+    assert {order.order_id for chunk in chunks for order in chunk.orders} == {shop[name].order_id for name in found}
+    assert chunks[0].total == len(found)
+    assert chunks[0].HasField("freshness")
+
+
+async def test_the_best_match_comes_first(read_model: ReadModel, queries: Queries) -> None:
+    longer, exact, twice = (
+        an_order(item_names=["Teapot"]),
+        an_order(item_names=["Tea", "Lamp"]),
+        an_order(item_names=["Tea", "Green tea"]),
+    )
+    await read_model.put(longer, exact, twice)
+    (chunk,) = await queries.search("tea")
+    assert [each.order_id for each in chunk.orders] == [twice.order_id, exact.order_id, longer.order_id]
+
+
+async def test_what_is_found_can_be_sorted_and_limited_and_is_counted_all_the_same(
+    read_model: ReadModel, queries: Queries
+) -> None:
+    orders = [an_order(create_time_us=CREATE_TIME_US + number) for number in range(250)]
+    await read_model.put(*orders)
+    chunks = await queries.search("tea", order_by="create_time")
+    assert [each.order_id for chunk in chunks for each in chunk.orders] == [each.order_id for each in orders[:100]]
+    assert [chunk.HasField("total") for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
+    assert chunks[0].total == 250
+    assert sum(len(chunk.orders) for chunk in await queries.search("tea", limit=240)) == 240
+
+
+async def test_facets_count_everything_found_and_only_that(read_model: ReadModel, queries: Queries) -> None:
+    june, july = 1_780_300_000_000_000, 1_783_000_000_000_000
+    await read_model.put(
+        an_order(create_time_us=july, status=ORDER_STATUS_PENDING, customer_id="0190c0de-0000-7000-8000-00000000000a"),
+        an_order(create_time_us=june, status=ORDER_STATUS_CONFIRMED),
+        an_order(create_time_us=july, status=ORDER_STATUS_CONFIRMED),
+        an_order(create_time_us=july, item_names=["Lamp"]),
+    )
+    facets = [queries_pb2.FACET_STATUS, queries_pb2.FACET_CURRENCY, queries_pb2.FACET_MONTH, queries_pb2.FACET_CUSTOMER]
+    (chunk,) = await queries.search("tea", facets=facets, limit=100)
+    counted: dict[Any, list[tuple[str, int]]] = {
+        counts.facet: [(bucket.value, bucket.order_count) for bucket in counts.buckets] for counts in chunk.facet_counts
+    }
+    assert list(counted) == facets
+    assert counted[queries_pb2.FACET_STATUS] == [("CONFIRMED", 2), ("PENDING", 1)]
+    assert counted[queries_pb2.FACET_CURRENCY] == [("EUR", 3)]
+    assert counted[queries_pb2.FACET_MONTH] == [("2026-06", 1), ("2026-07", 2)]
+    assert [count for _, count in counted[queries_pb2.FACET_CUSTOMER]] == [2, 1]
+    assert [counts.other_count for counts in chunk.facet_counts] == [0, 0, 0, 0]
+
+
+async def test_a_filter_narrows_a_search(read_model: ReadModel, queries: Queries) -> None:
+    cheap, dear = an_order(total_amount=euros(10)), an_order(total_amount=euros(99))
+    await read_model.put(cheap, dear)
+    (chunk,) = await queries.search("tea", filter=queries_pb2.OrderFilter(min_total=euros(50)))
+    assert [each.order_id for each in chunk.orders] == [dear.order_id]
+    assert chunk.total == 1
