@@ -17,10 +17,10 @@ CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The cust
 async def register(
     session: Session,
     *,
-    envelope: Envelope,
     name: Annotated[str, typer.Option(help="The customer's name.")],
     email: Annotated[str, typer.Option(help="The customer's e-mail address.")],
     customer_id: Annotated[str, typer.Option(metavar="ID", help="A UUID.", show_default="the server chooses")] = "",
+    envelope: Envelope,
 ) -> None:
     """Register a customer."""
     request = commands_pb2.RegisterCustomerRequest(
@@ -35,9 +35,9 @@ async def update(
     session: Session,
     *,
     customer_id: CustomerId,
-    envelope: ExistingEnvelope,
     name: Annotated[str | None, typer.Option(help="The new name.", show_default="unchanged")] = None,
     email: Annotated[str | None, typer.Option(help="The new e-mail address.", show_default="unchanged")] = None,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Change a customer's name or e-mail address."""
     request = commands_pb2.UpdateCustomerRequest(

@@ -27,7 +27,7 @@ _EXIT_CODES = {
 }
 _VERDICTS = {REFUSED: "refused", UNAVAILABLE: "unavailable", FAILED: "failed"}
 _ADVICE_BY_REASON = {
-    "ORDER_NOT_FOUND": "an order of a moment ago may not be visible yet: pass its --token",
+    "ORDER_NOT_FOUND": "check the id; to see an order of a moment ago, pass its token to `order get --token`",
     "VERSION_MISMATCH": "read the order again, decide again, and pass the version you saw",
     "REQUEST_ID_REUSED": "choose a new --request-id for a new command",
     "EVENTUAL_CONSISTENCY_TIMEOUT": "the command was accepted; ask again, and see `ordersctl projection list`",
@@ -80,7 +80,9 @@ class Failure:
         facts = [f"{name.replace('_', ' ')}: {value or 'none'}" for name, value in self.metadata.items()]
         parts = [self.message, *fields, *facts, self.advice]
         text = " · ".join(part for part in parts if part)
-        return f"{_VERDICTS[self.exit_code]}: {self.reason or self.code.name}: {text}"
+        verdict = _VERDICTS[self.exit_code]
+        name = self.reason or self.code.name
+        return f"{verdict}: {text}" if name == verdict.upper() else f"{verdict}: {name}: {text}"
 
     def as_json(self) -> dict[str, Any]:
         """The failure for programs; absent keys mean that there is nothing to say."""

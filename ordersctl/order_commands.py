@@ -60,8 +60,6 @@ class ShippingAddress:
 async def create(
     session: Session,
     *,
-    envelope: Envelope,
-    address: ShippingAddress,
     customer: Annotated[str, typer.Option(metavar="ID", help="Whose order: a UUID; need not be known yet.")],
     item: Annotated[
         list[str],
@@ -70,6 +68,8 @@ async def create(
     currency: Currency = "EUR",
     order_id: Annotated[str, typer.Option(metavar="ID", help="A UUID.", show_default="the server chooses")] = "",
     wait: Wait = False,
+    address: ShippingAddress,
+    envelope: Envelope,
 ) -> None:
     """Create an order."""
     request = commands_pb2.CreateOrderRequest(
@@ -88,9 +88,9 @@ async def add_item(
     *,
     order_id: OrderId,
     item: Item,
-    envelope: ExistingEnvelope,
     currency: Currency = "EUR",
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Add a line to a pending order."""
     added = _item(item, currency, "ITEM")
@@ -104,9 +104,9 @@ async def remove_item(
     *,
     order_id: OrderId,
     sku: Annotated[str, typer.Argument(metavar="SKU", help="The product's stock keeping unit.")],
-    envelope: ExistingEnvelope,
     quantity: Annotated[int, typer.Option(help="How many to take off.")] = 1,
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Take units of a product off a pending order."""
     request = commands_pb2.RemoveItemRequest(**envelope.request_fields, order_id=order_id, sku=sku, quantity=quantity)
@@ -118,11 +118,11 @@ async def pay(
     session: Session,
     *,
     order_id: OrderId,
-    envelope: ExistingEnvelope,
     reference: Annotated[str, typer.Option(help="Names the payment; the same one again changes nothing.")],
     amount: Amount,
     currency: Currency = "EUR",
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Record a payment for an order. Moves no money."""
     request = commands_pb2.RecordPaymentRequest(
@@ -139,11 +139,11 @@ async def refund(
     session: Session,
     *,
     order_id: OrderId,
-    envelope: ExistingEnvelope,
     reference: Annotated[str, typer.Option(help="Names the refund; the same one again changes nothing.")],
     amount: Amount,
     currency: Currency = "EUR",
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Record that money was given back. Moves no money."""
     request = commands_pb2.RecordRefundRequest(
@@ -156,7 +156,7 @@ async def refund(
 
 
 @command(app, "confirm", "order confirm ORDER_ID", "order confirm ORDER_ID --expected-version 2 --wait")
-async def confirm(session: Session, *, order_id: OrderId, envelope: ExistingEnvelope, wait: Wait = False) -> None:
+async def confirm(session: Session, *, order_id: OrderId, wait: Wait = False, envelope: ExistingEnvelope) -> None:
     """Confirm a pending order, which fixes its items."""
     request = commands_pb2.ConfirmOrderRequest(**envelope.request_fields, order_id=order_id)
     await _accept(session, session.client.orders.ConfirmOrder, request, wait=wait)
@@ -167,9 +167,9 @@ async def ship(
     session: Session,
     *,
     order_id: OrderId,
-    envelope: ExistingEnvelope,
     tracking: Annotated[str, typer.Option(metavar="NUMBER", help="The carrier's number for the parcel.")],
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Record that a confirmed order was handed to the carrier."""
     request = commands_pb2.ShipOrderRequest(**envelope.request_fields, order_id=order_id, tracking_number=tracking)
@@ -177,7 +177,7 @@ async def ship(
 
 
 @command(app, "deliver", "order deliver ORDER_ID")
-async def deliver(session: Session, *, order_id: OrderId, envelope: ExistingEnvelope, wait: Wait = False) -> None:
+async def deliver(session: Session, *, order_id: OrderId, wait: Wait = False, envelope: ExistingEnvelope) -> None:
     """Record that a shipped order reached its recipient."""
     request = commands_pb2.DeliverOrderRequest(**envelope.request_fields, order_id=order_id)
     await _accept(session, session.client.orders.DeliverOrder, request, wait=wait)
@@ -188,9 +188,9 @@ async def cancel(
     session: Session,
     *,
     order_id: OrderId,
-    envelope: ExistingEnvelope,
     reason: Annotated[str, typer.Option(help="Why, for people.")],
     wait: Wait = False,
+    envelope: ExistingEnvelope,
 ) -> None:
     """Cancel an order that is pending, confirmed or shipped."""
     request = commands_pb2.CancelOrderRequest(**envelope.request_fields, order_id=order_id, reason=reason)

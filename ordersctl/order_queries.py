@@ -68,7 +68,9 @@ async def get(
 async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
     """List orders, newest first, as they arrive."""
     request = queries_pb2.ListOrdersRequest(filter=asked.message(), **paging.request_fields)
-    await _show_orders(session, session.client.stream(session.client.queries.ListOrders, request))
+    shown = await _show_orders(session, session.client.stream(session.client.queries.ListOrders, request))
+    if not shown and not session.output.as_json:
+        session.output.note("no orders")
 
 
 @command(
@@ -89,7 +91,17 @@ async def search(
 ) -> None:
     """Search orders by text, best match first; case and accents do not matter."""
     request = queries_pb2.SearchOrdersRequest(query=" ".join(words), filter=asked.message(), **paging.request_fields)
-    await _show_orders(session, session.client.stream(session.client.queries.SearchOrders, request))
+    found = 0
+
+    async def counted() -> AsyncIterator[queries_pb2.SearchOrdersResponse]:
+        nonlocal found
+        async for chunk in session.client.stream(session.client.queries.SearchOrders, request):
+            found += chunk.total  # in the first chunk only
+            yield chunk
+
+    shown = await _show_orders(session, counted())
+    if shown < found or not session.output.as_json:
+        session.output.note(f"{shown} of {found} found", shown=shown, found=found)
 
 
 @command(app, "history", "order history ORDER_ID", "order history ORDER_ID --after-version 2")

@@ -45,7 +45,7 @@ class Output:
         """
         if self.as_json:
             fields = MessageToDict(message, preserving_proto_field_name=True)
-            _write_line({**(extra or {}), **fields})
+            _write_lines([{**(extra or {}), **fields}])
         else:
             self.out.print(shown)
 
@@ -84,8 +84,7 @@ class Rows(Generic[AnyMessage]):
         """Writes more of the list at once."""
         self.count += len(messages)
         if self._output.as_json:
-            for message in messages:
-                _write_line(MessageToDict(message, preserving_proto_field_name=True))
+            _write_lines([MessageToDict(message, preserving_proto_field_name=True) for message in messages])
         elif messages:
             self._output.out.print(self._table(messages, header=self._header))
             self._header = False
@@ -103,6 +102,6 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def _write_line(value: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+def _write_lines(values: Sequence[Mapping[str, Any]]) -> None:
+    sys.stdout.writelines(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
     sys.stdout.flush()

@@ -100,7 +100,7 @@ def test_where_nobody_answers_the_line_asks_whether_the_stack_runs(run: Run) -> 
         address = f"127.0.0.1:{bound.getsockname()[1]}"
         result = run("--table", "--command-address", address, *CONFIRM)
     assert result.exit_code == 3
-    for part in ("unavailable: UNAVAILABLE", address, "make run", "--request-id r-1"):
+    for part in ("unavailable: ", address, "make run", "--request-id r-1"):
         assert part in result.stderr
 
 

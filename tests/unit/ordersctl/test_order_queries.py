@@ -23,6 +23,7 @@ from orderflow.orders.v1.queries_pb2 import (
     ListOrdersResponse,
     OrderFilter,
     SearchOrdersRequest,
+    SearchOrdersResponse,
 )
 from orderflow.orders.v1.views_pb2 import OrderView
 from service_kit.errors import TryLater
@@ -179,3 +180,17 @@ def test_what_happened_to_an_order_is_shown_event_by_event(services: Services, r
     assert "OrderCancelled" in second
     assert "twice" in second
     assert "(unknown here)" in third
+
+
+def test_a_search_says_how_many_there_are_beyond_the_limit(services: Services, run: Run) -> None:
+    services.answer(
+        "SearchOrders",
+        [SearchOrdersResponse(orders=[view(1)], total=17), SearchOrdersResponse(orders=[view(2)])],
+    )
+    assert "2 of 17 found" in run("order", "search", "tea", "--table").stderr
+    assert json.loads(run("order", "search", "tea").stderr) == {"shown": 2, "found": 17}
+
+
+def test_an_empty_list_says_so_to_people(run: Run) -> None:
+    assert "no orders" in run("order", "list", "--table").stderr
+    assert run("order", "list").output == ""
