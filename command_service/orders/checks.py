@@ -13,7 +13,7 @@ MINIMUM_UNITS = 10
 MAX_LINES = 500
 
 
-def check_amount(money: money_pb2.Money, field: str, currency: str) -> None:
+def check_currency(money: money_pb2.Money, field: str, currency: str) -> None:
     """Returns if the amount is of a real currency, no finer than its minor unit, in the order's currency.
 
     Args:
@@ -23,7 +23,6 @@ def check_amount(money: money_pb2.Money, field: str, currency: str) -> None:
     Raises:
         InvalidArgument: no such currency, or nanos finer than its minor unit.
         CurrencyMismatch: another currency than the order's.
-        AmountOverflow: larger than any amount that is accepted.
     """
     minor_unit = minor_unit_nanos(money.currency_code)
     if minor_unit is None:
@@ -33,6 +32,16 @@ def check_amount(money: money_pb2.Money, field: str, currency: str) -> None:
     if money.currency_code != currency:
         what = f"is {money.currency_code}, but the order is in {currency}"
         raise CurrencyMismatch(f"{field}.currency_code {what}", [FieldViolation(f"{field}.currency_code", what)])
+
+
+def check_amount(money: money_pb2.Money, field: str, currency: str) -> None:
+    """Returns if the amount passes `check_currency` and is not too large.
+
+    Raises:
+        InvalidArgument, CurrencyMismatch: as `check_currency`.
+        AmountOverflow: larger than any amount that is accepted.
+    """
+    check_currency(money, field, currency)
     if Amount.of(money).overflows:
         raise _overflow(field)
 

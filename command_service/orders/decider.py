@@ -12,7 +12,7 @@ from command_service.errors import (
     OrderAlreadyExists,
     OrderNotFound,
 )
-from command_service.orders.checks import MAX_LINES, check_amount, check_items, check_total
+from command_service.orders.checks import MAX_LINES, check_amount, check_currency, check_items, check_total
 from command_service.orders.money import Amount
 from command_service.orders.state import Event, Order, line_of, without
 from command_service.timestamps import stamp
@@ -193,7 +193,7 @@ def _payment(command: commands.RecordPaymentRequest, order: Order, now: datetime
 
 
 def _refund(command: commands.RecordRefundRequest, order: Order, now: datetime) -> list[Event]:
-    check_amount(command.amount, "amount", order.currency)
+    check_currency(command.amount, "amount", order.currency)
     nanos = Amount.of(command.amount).nanos
     known = order.refunds.get(command.refund_reference)
     if known is not None:
