@@ -1,0 +1,182 @@
+"""The orders' documents in Elasticsearch, written whole and only over what was read: by compare-and-set."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from cachetools import LRUCache
+from elasticsearch import AsyncElasticsearch
+
+from orderflow.orders.v1 import views_pb2
+from projector.bulk import State, Write, write_in_bulk
+from projector.elasticsearch_errors import as_outage
+from projector.errors import DocumentRejected, Outage, ReadModelAway
+from projector.patience import Patience
+from projector.tracing import Spans
+from read_models import orders_index
+
+Views: TypeAlias = Mapping[str, views_pb2.OrderView]
+Revise: TypeAlias = Callable[[Mapping[str, views_pb2.OrderView | None]], Awaitable[Views]]
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read or written."""
+
+    view: views_pb2.OrderView
+    project_time_us: int
+    state: State
+
+
+class Documents:
+    """Reads and writes the documents of one index by id.
+
+    Args:
+        index: the concrete index.
+        cached: how many documents are kept in memory. A kept one may be outdated: then its write conflicts,
+            and it is read again.
+        now_us: the time in microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        elasticsearch: AsyncElasticsearch,
+        index: str,
+        patience: Patience,
+        *,
+        cached: int,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._elasticsearch = elasticsearch
+        self._index = index
+        self._patience = patience
+        self._cache: LRUCache[str, Document] = LRUCache(cached)
+        self._now_us = now_us
+
+    async def update(self, ids: Collection[str], revise: Revise, spans: Spans) -> Mapping[str, DocumentRejected]:
+        """Replaces documents by what `revise` makes of them; answers those that Elasticsearch rejects.
+
+        Args:
+            ids: of documents that may or may not exist.
+            revise: given the present views (None where there is no document), answers the views to be written.
+                It is called again for what another writer changed meanwhile and for what could not be written.
+            spans: under which each document's write shows.
+
+        Raises:
+            Outage: the process is to stop, and some documents may not be written.
+        """
+        remaining = set(ids)
+        rejected: dict[str, DocumentRejected] = {}
+
+        async def attempt() -> None:
+            present = await self._read(remaining)
+            wanted = await revise({id_: present[id_].view if id_ in present else None for id_ in remaining})
+            failures = await self._write(wanted, present, spans)
+            rejected.update({id_: each for id_, each in failures.items() if isinstance(each, DocumentRejected)})
+            outages = {id_: each for id_, each in failures.items() if isinstance(each, Outage)}
+            remaining.intersection_update(outages)
+            if outages:
+                raise next(iter(outages.values()))
+
+        await self._patience.until_done(attempt)
+        return rejected
+
+    async def read(self, ids: Collection[str]) -> Mapping[str, Document]:
+        """Those of the documents that exist, at least as new as this process has last seen them.
+
+        Raises:
+            Outage: the process is to stop.
+        """
+        return await self._patience.until_done(partial(self._read, ids))
+
+    async def of_customers(self, versions: Mapping[str, int]) -> AsyncIterator[Mapping[str, str]]:
+        """Pages of the customers' documents that have the given customer versions or older ones, as last refreshed.
+
+        Each page has the customers' ids by the documents'. Pages are sorted by what never changes, so that no
+        write moves a document from one to another.
+
+        Raises:
+            Outage: the process is to stop.
+        """
+        after: Sequence[Any] | None = None
+        while True:
+            hits = await self._patience.until_done(partial(self._search, versions, after))
+            if not hits:
+                return
+            yield {hit["_id"]: hit["fields"]["customer_id"][0] for hit in hits}
+            after = hits[-1]["sort"]
+
+    async def refresh(self) -> None:
+        """Makes everything that was written until now appear in searches.
+
+        Raises:
+            Outage: the process is to stop.
+        """
+        await self._patience.until_done(self._refresh)
+
+    async def _read(self, ids: Collection[str]) -> dict[str, Document]:
+        documents = {id_: self._cache[id_] for id_ in ids if id_ in self._cache}
+        missing = [id_ for id_ in ids if id_ not in documents]
+        if not missing:
+            return documents
+        with as_outage():
+            response = await self._elasticsearch.mget(
+                index=self._index, ids=missing, source_includes=["view", "project_time_us"]
+            )
+        for found in response["docs"]:
+            if "error" in found:
+                raise ReadModelAway(found["error"]["type"])
+            if found["found"]:
+                documents[found["_id"]] = self._cache[found["_id"]] = Document(
+                    orders_index.view_of(found["_source"]),
+                    found["_source"]["project_time_us"],
+                    State(found["_seq_no"], found["_primary_term"]),
+                )
+        return documents
+
+    async def _write(
+        self, views: Views, present: Mapping[str, Document], spans: Spans
+    ) -> Mapping[str, DocumentRejected | Outage]:
+        """Writes each view over the document that it was made from; answers what failed."""
+        now = self._now_us()
+        writes = (
+            Write(id_, orders_index.document(view, project_time_us=now), present[id_].state if id_ in present else None)
+            for id_, view in views.items()
+        )
+        failures: dict[str, DocumentRejected | Outage] = {}
+        for id_, result in (await write_in_bulk(self._elasticsearch, self._index, writes, spans)).items():
+            if isinstance(result, State):
+                self._cache[id_] = Document(views[id_], now, result)
+            else:
+                self._cache.pop(id_, None)
+                failures[id_] = result
+        return failures
+
+    async def _refresh(self) -> None:
+        with as_outage():
+            response = await self._elasticsearch.indices.refresh(index=self._index)
+        if response["_shards"]["failed"]:
+            raise ReadModelAway("a shard could not be refreshed")
+
+    async def _search(self, versions: Mapping[str, int], after: Sequence[Any] | None) -> Sequence[Mapping[str, Any]]:
+        with as_outage():
+            response = await self._elasticsearch.search(
+                index=self._index,
+                query={"bool": {"should": [_written_with(id_, version) for id_, version in versions.items()]}},
+                source=False,
+                docvalue_fields=[{"field": "customer_id"}],
+                sort=[{"order_id": "asc"}],
+                search_after=after,
+                size=_PAGE,
+                track_total_hits=False,
+                allow_partial_search_results=False,
+            )
+        hits: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
+        return hits
+
+
+def _written_with(customer_id: str, version: int) -> Mapping[str, Any]:
+    of_customer = {"term": {"customer_id": customer_id}}
+    return {"bool": {"filter": [of_customer, {"range": {"customer_version": {"lte": version}}}]}}

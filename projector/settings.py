@@ -1,0 +1,44 @@
+"""What the projector can be told."""
+
+from pydantic import Field
+
+from service_kit.settings import HostPort, ServiceSettings
+
+
+class ProjectorSettings(ServiceSettings):
+    """Settings of the projector. A field's name in capitals is its environment variable."""
+
+    grpc_listen_address: HostPort = Field(default="127.0.0.1:50053", description="Where this process serves gRPC.")
+    kafka_brokers: str = Field(min_length=1, description="Kafka's brokers: HOST:PORT, separated by commas.")
+    read_es_url: str = Field(
+        pattern=r"^https?://[^/]+:\d+", description="Elasticsearch, which holds the read models; with its port."
+    )
+    redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis, which caches views; may be away.")
+    command_service_address: HostPort = Field(
+        default="127.0.0.1:50051", description="The command service, for customers and the event log."
+    )
+    kafka_topic_prefix: str = Field(
+        default="orderflow", pattern="^[A-Za-z0-9._-]+$", description="First part of the topics' names."
+    )
+    read_index_prefix: str = Field(
+        default="orderflow", pattern="^[a-z0-9][a-z0-9_-]*$", description="First part of the read models' index names."
+    )
+    batch_size: int = Field(default=1000, ge=1, le=10000, description="Most events projected at once.")
+    cached_documents: int = Field(
+        default=20000, ge=1, description="Documents kept in memory so that they need not be read again."
+    )
+    cache_ttl_seconds: float = Field(
+        default=60.0, gt=0, le=86400, description="How long a view stays in Redis after it was written."
+    )
+    cache_timeout_seconds: float = Field(
+        default=0.5, gt=0, le=10, description="Longest time for one call to Redis; then the projection goes on."
+    )
+    write_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=600, description="Longest time for one call to Elasticsearch."
+    )
+    customer_timeout_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Longest time for one look-up of customers."
+    )
+    event_log_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="Longest time for reading an order's missing events."
+    )
