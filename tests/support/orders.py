@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from google.protobuf.message import Message
 from google.type.money_pb2 import Money
@@ -154,12 +154,12 @@ def cancelled(reason: str = "changed my mind", *, refund_due: str = "") -> event
     return events.OrderCancelled(order_id=ORDER_ID, reason=reason, refund_due=due, cancel_time=stamp(NOW))
 
 
-def folded(*history: Event) -> Order:
+def folded(*history: Message) -> Order:
     """The order after these events."""
-    return reduce(evolve, history, Order())
+    return reduce(evolve, cast("Sequence[Event]", history), Order())
 
 
-def given(*history: Event) -> "Given":
+def given(*history: Message) -> "Given":
     """An order with this history."""
     order = folded(*history)
     return Given(lambda command: decided(command, order))

@@ -3,9 +3,9 @@
 from itertools import product
 
 import pytest
+from google.protobuf.message import Message
 
 from command_service.orders.decider import ALLOWED, Command
-from command_service.orders.state import Event
 from orderflow.orders.v1 import command_service_pb2, order_pb2
 from tests.support.orders import (
     add,
@@ -29,8 +29,8 @@ from tests.support.orders import (
     shipped,
 )
 
-PLACED = [created(item(quantity=3), total="30.00"), paid()]
-HISTORIES: dict[str, list[Event]] = {
+PLACED: list[Message] = [created(item(quantity=3), total="30.00"), paid()]
+HISTORIES: dict[str, list[Message]] = {
     "PENDING": PLACED,
     "CONFIRMED": [*PLACED, confirmed()],
     "SHIPPED": [*PLACED, confirmed(), shipped()],
