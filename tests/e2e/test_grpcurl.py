@@ -84,7 +84,7 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     orders, customers = "orderflow.orders.v1.OrderCommandService", "orderflow.customers.v1.CustomerService"
     queries, log = "orderflow.orders.v1.OrderQueryService", "orderflow.events.v1.EventLogService"
     [customer] = grpcurl.call(customers, "RegisterCustomer", {"name": "Zoë", "email": "zoe@example.com"})
-    who = {"customer_id": customer["customerId"]}
+    who = {"customer_id": customer["customer_id"]}
     grpcurl.call(customers, "UpdateCustomer", {**who, "name": "Zoë M."})
     assert grpcurl.call(customers, "GetCustomer", who)[0]["customer"]["name"] == "Zoë M."
     assert (
@@ -93,7 +93,7 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     create = {**who, "request_id": str(uuid.uuid4()), "items": [ITEM], "shipping_address": ADDRESS}
     [created] = grpcurl.call(orders, "CreateOrder", create)
     assert grpcurl.call(orders, "CreateOrder", create) == [created]
-    order = {"order_id": created["orderId"]}
+    order = {"order_id": created["order_id"]}
     grpcurl.call(orders, "AddItem", {**order, "item": ITEM})
     grpcurl.call(orders, "RemoveItem", {**order, "sku": "TEA-1", "quantity": 5})
     grpcurl.call(orders, "RecordPayment", {**order, "payment_reference": "P1", "amount": PAYMENT})
@@ -102,12 +102,12 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     grpcurl.call(orders, "ShipOrder", {**order, "tracking_number": "T1"})
     [delivered] = grpcurl.call(orders, "DeliverOrder", order)
     assert "CANNOT_CANCEL_DELIVERED_ORDER" in grpcurl.refused(orders, "CancelOrder", {**order, "reason": "late"})
-    token = {"consistency_tokens": [delivered["consistencyToken"]]}
+    token = {"consistency_tokens": [delivered["consistency_token"]]}
     assert grpcurl.call(queries, "GetOrder", {**order, **token})[0]["order"]["status"] == "ORDER_STATUS_DELIVERED"
     listed = grpcurl.call(queries, "ListOrders", {"filter": who, **token})
-    assert [each["orderId"] for chunk in listed for each in chunk.get("orders", [])] == [order["order_id"]]
+    assert [each["order_id"] for chunk in listed for each in chunk.get("orders", [])] == [order["order_id"]]
     found = grpcurl.call(queries, "SearchOrders", {"query": "GREEN zoe", "filter": who, **token})
-    assert [each["orderId"] for chunk in found for each in chunk.get("orders", [])] == [order["order_id"]]
+    assert [each["order_id"] for chunk in found for each in chunk.get("orders", [])] == [order["order_id"]]
     history = grpcurl.call(queries, "GetOrderHistory", order)
     assert sum(len(chunk["events"]) for chunk in history) == 8
     assert grpcurl.call(log, "ReadLog", {"after_position": 0, "aggregate_types": ["order"]})

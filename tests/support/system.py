@@ -1,5 +1,7 @@
 """The whole system of the test profile, as clients see it: real servers, real processes."""
 
+from __future__ import annotations  # the async stubs exist for types only
+
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
