@@ -6,6 +6,7 @@ generator yields and always closes it in the same task, so that a cancelled call
 
 from __future__ import annotations  # grpc's own types take parameters only in its stubs
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -31,6 +32,12 @@ class Layers(grpc.aio.ServerInterceptor):
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = tuple(layers)
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def finish(self, longest_seconds: float) -> None:
+        """Returns when the calls in flight have ended: a server that stops cancels them, but does not wait for them."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=longest_seconds)
 
     async def intercept_service(
         self,
@@ -52,6 +59,7 @@ class Layers(grpc.aio.ServerInterceptor):
         call = _written(handler.unary_stream) if handler.response_streaming else cast("Call", handler.unary_unary)
         for layer in reversed(self._layers):
             call = layer.around(method, call)
+        call = self._noted(call)
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
@@ -60,6 +68,17 @@ class Layers(grpc.aio.ServerInterceptor):
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+
+    def _noted(self, call: Call) -> Call:
+        async def noted(request: Message, context: Context) -> Message | None:
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._running.add(task)
+            try:
+                return await call(request, context)
+            finally:
+                self._running.discard(task)
+
+        return noted
 
 
 def _written(stream: Any) -> Call:

@@ -17,6 +17,7 @@ from service_kit.settings import ServiceSettings
 
 ReadinessCheck = Callable[[], Awaitable[None]]
 _CHECK_SECONDS = 1.0
+_CLEAN_UP_SECONDS = 5.0
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -44,7 +45,8 @@ class GrpcServer:
         self._away: dict[str, str] = {}
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
-        self.grpc = grpc.aio.server(interceptors=[Layers([Tracing(), Errors(), Validation()])], options=_OPTIONS)
+        self._layers = Layers([Tracing(), Errors(), Validation()])
+        self.grpc = grpc.aio.server(interceptors=[self._layers], options=_OPTIONS)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
 
     async def serve(self, services: Sequence[ServiceDescriptor], stop: asyncio.Event) -> None:
@@ -68,6 +70,7 @@ class GrpcServer:
             checking.cancel()
             await self._health.enter_graceful_shutdown()
             await self.grpc.stop(self._settings.drain_seconds)
+            await self._layers.finish(_CLEAN_UP_SECONDS)
         _log.info("stopped")
 
     def _bind(self) -> None:
