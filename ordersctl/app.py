@@ -58,13 +58,24 @@ def _remember(
     ctx: typer.Context,
     *,
     command_address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", envvar="ORDERFLOW_COMMAND_ADDRESS", help="Command service.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar=["ORDERFLOW_COMMAND_ADDRESS", "COMMAND_SERVICE_ADDRESS"],
+            help="Command service.",
+        ),
     ] = "127.0.0.1:50051",
     query_address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", envvar="ORDERFLOW_QUERY_ADDRESS", help="Query service.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT", envvar=["ORDERFLOW_QUERY_ADDRESS", "QUERY_SERVICE_ADDRESS"], help="Query service."
+        ),
     ] = "127.0.0.1:50052",
     projector_address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", envvar="ORDERFLOW_PROJECTOR_ADDRESS", help="Projector.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT", envvar=["ORDERFLOW_PROJECTOR_ADDRESS", "PROJECTOR_ADDRESS"], help="Projector."
+        ),
     ] = "127.0.0.1:50053",
     timeout: Annotated[float, typer.Option(min=LEAST_TIMEOUT, help="Seconds that an answer may take.")] = 10.0,
     as_json: Annotated[bool | None, typer.Option("--json/--table", help=JSON_HELP)] = None,

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import grpc
 import typer
-from rich.padding import Padding
 from rich.text import Text
 
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest
@@ -179,7 +178,7 @@ class Journey:
         response, milliseconds = await order_until_visible(self._client, self._delivered.order_id, token)
         view = response.order
         self._asked("GetOrder", f"with the token of DeliverOrder, {milliseconds:.0f} ms")
-        self._out.print(Padding(tables.order(view, response.freshness), (0, 0, 0, 2), expand=False))
+        self._out.print(tables.order(view, response.freshness), soft_wrap=True)
         self._expect("version", view.version, self._delivered.version)
         self._expect("status", view.status, self._delivered.status)
         self._expect("total", money.show(view.total_amount), f"{_TOTAL} {_CURRENCY}")

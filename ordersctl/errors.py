@@ -30,7 +30,7 @@ _ADVICE_BY_REASON = {
     "ORDER_NOT_FOUND": "check the id; to see an order of a moment ago, pass its token to `order get --token`",
     "VERSION_MISMATCH": "read the order again, decide again, and pass the version you saw",
     "REQUEST_ID_REUSED": "choose a new --request-id for a new command",
-    "EVENTUAL_CONSISTENCY_TIMEOUT": "the command was accepted; ask again, and see `ordersctl projection list`",
+    "EVENTUAL_CONSISTENCY_TIMEOUT": "ask again; `ordersctl projection list` shows how far it is",
 }
 _ADVICE_BY_CODE = {
     grpc.StatusCode.UNAVAILABLE: "is the stack running? `make run` starts it, `make status` shows it",
@@ -76,7 +76,11 @@ class Failure:
     @property
     def line(self) -> str:
         """The failure in one line for people."""
-        fields = [f"{path}: {wrong}" for path, wrong in self.fields if f"{path}: {wrong}" not in self.message]
+        fields = [
+            f"field {path}" if wrong in self.message else f"{path}: {wrong}"
+            for path, wrong in self.fields
+            if f"{path}: {wrong}" not in self.message
+        ]
         facts = [f"{name.replace('_', ' ')}: {value or 'none'}" for name, value in self.metadata.items()]
         parts = [self.message, *fields, *facts, self.advice]
         text = " · ".join(part for part in parts if part)

@@ -47,7 +47,7 @@ class Output:
             fields = MessageToDict(message, preserving_proto_field_name=True)
             _write_lines([{**(extra or {}), **fields}])
         else:
-            self.out.print(shown)
+            self.out.print(shown, soft_wrap=True)  # a long token stays in one line, to be copied
 
     def note(self, text: str, **facts: Any) -> None:
         """Says something about an answer on standard error."""

@@ -1,6 +1,6 @@
 """What answers look like to people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Protocol
 
@@ -25,7 +25,15 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 _WIDE = 100
 _GAP = 2
 _LEAST_TEXT_WIDTH = 12
-_STEPS = ("create", "confirm", "ship", "deliver", "cancel", "update", "estimated_delivery")
+_TIMES = {
+    "created": "create_time",
+    "confirmed": "confirm_time",
+    "shipped": "ship_time",
+    "delivered": "deliver_time",
+    "cancelled": "cancel_time",
+    "updated": "update_time",
+    "estimated delivery": "estimated_delivery_time",
+}
 
 Row = tuple[str, Text | str]
 
@@ -72,18 +80,14 @@ def items_text(items: Iterable[OrderItem]) -> str:
     return ", ".join(f"{item.quantity} {TIMES} {item.product_name}" for item in items)
 
 
-def facts(rows: Iterable[Row], *, title: Text | str = "") -> RenderableType:
-    """Names and values under each other; rows with an empty value are left out."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        if value:
-            table.add_row(name, as_text(value))
-    return Group(title, table) if title else table
+def facts(rows: Sequence[Row], *, title: str = "") -> Text:
+    """Names and values under each other, a value in one line however long; rows with an empty value are left out."""
+    width = max(len(name) for name, _ in rows) + _GAP
+    lines = [Text.assemble((f"{name:<{width}}", "dim"), as_text(value)) for name, value in rows if value]
+    return Text("\n").join([Text(title, style="bold"), *lines] if title else lines)
 
 
-def order_answer(response: OrderAnswer, *, title: str, request_id: str) -> RenderableType:
+def order_answer(response: OrderAnswer, *, title: str, request_id: str) -> Text:
     """The answer of a command to an order."""
     delivery = time_text(response.estimated_delivery_time) if isinstance(response, CreateOrderResponse) else ""
     rows: list[Row] = [
@@ -95,7 +99,7 @@ def order_answer(response: OrderAnswer, *, title: str, request_id: str) -> Rende
         ("token", response.consistency_token),
         ("request id", request_id),
     ]
-    return facts(rows, title=Text(title, style="bold"))
+    return facts(rows, title=title)
 
 
 def order(view: OrderView, freshness: ViewFreshness) -> RenderableType:
@@ -111,7 +115,7 @@ def order(view: OrderView, freshness: ViewFreshness) -> RenderableType:
         ("address", view.address_full),
         ("tracking number", view.tracking_number),
         ("cancel reason", view.cancel_reason),
-        *((name.replace("_", " "), time_text(getattr(view, f"{name}_time"))) for name in _STEPS),
+        *((name, time_text(getattr(view, field))) for name, field in _TIMES.items()),
         ("freshness", _freshness(freshness)),
     ]
     return Group(facts(rows), _items(view.items))
@@ -174,7 +178,7 @@ def order_rows(columns: Mapping[str, int], orders: Iterable[OrderView], *, heade
     return table
 
 
-def customer(found: Customer) -> RenderableType:
+def customer(found: Customer) -> Text:
     """A customer."""
     rows: list[Row] = [
         ("customer", found.customer_id),

@@ -79,6 +79,11 @@ def test_a_field_that_the_message_names_is_not_said_twice(services: Services, ru
     assert run("--table", *CONFIRM).stderr.count("must be a UUID") == 1
 
 
+def test_a_field_is_named_where_the_message_says_only_what_is_wrong(services: Services, run: Run) -> None:
+    services.refuse("ConfirmOrder", InvalidArgument("too little", [FieldViolation("items", "too little")]))
+    assert run("--table", *CONFIRM).stderr == "refused: INVALID_FIELD: too little · field items\n"
+
+
 def test_programs_get_an_error_object(services: Services, run: Run) -> None:
     services.refuse("ConfirmOrder", VersionMismatch("4 now", metadata={"current_version": "4"}))
     result = run("--json", *CONFIRM)

@@ -163,3 +163,9 @@ def test_waiting_asks_with_the_token_until_the_order_is_visible(services: Servic
 def test_there_is_nothing_to_wait_for_without_an_effect(services: Services, run: Run) -> None:
     assert run("order", "confirm", ORDER, "--wait", "--validate-only").exit_code == 2
     assert services.requests == []
+
+
+def test_a_long_token_stays_in_one_line_to_be_copied(services: Services, run: Run) -> None:
+    token = "t" * 300
+    services.answer("ConfirmOrder", commands_pb2.ConfirmOrderResponse(order_id=ORDER, consistency_token=token))
+    assert token in run("order", "confirm", ORDER, "--table").stdout
