@@ -1,10 +1,12 @@
 """ListOrders: filters, order, limit, chunks, and what a stream holds while it runs."""
 
 import asyncio
+import gc
 import random
 import uuid
 from typing import Any
 
+import grpc
 import pytest
 from google.type.interval_pb2 import Interval
 from google.type.money_pb2 import Money
@@ -18,7 +20,7 @@ from orderflow.orders.v1.order_pb2 import (
 )
 from orderflow.orders.v1.views_pb2 import OrderView
 from tests.integration.query_service.client import Queries
-from tests.integration.query_service.conftest import StartService
+from tests.integration.query_service.conftest import StartService, running_service
 from tests.integration.query_service.read_model import ReadModel
 from tests.integration.query_service.views import CREATE_TIME_US, an_order, euros
 from tests.support.eventually import eventually
@@ -184,15 +186,17 @@ async def test_a_cancelled_stream_closes_its_point_in_time(read_model: ReadModel
 
 
 async def test_a_slow_reader_holds_the_server_back(read_model: ReadModel, start_service: StartService) -> None:
-    queries = await start_service(page_size=100)
+    service = await start_service(page_size=100)
     names = ["A product with a long name " * 7] * 20
     await read_model.put(*(an_order(item_names=names) for _ in range(1500)))
-    before = await read_model.searches()
-    stream = queries.stub.ListOrders(queries_pb2.ListOrdersRequest())
-    listed = [order async for order in _orders_of_first_chunk(stream)]
-    await asyncio.sleep(1)  # time enough to read all of it
-    assert await read_model.searches() - before < 10
-    listed += [order async for chunk in stream for order in chunk.orders]
+    small_window = [("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(service.address, options=small_window) as channel:
+        before = await read_model.searches()
+        stream = Queries(channel).stub.ListOrders(queries_pb2.ListOrdersRequest())
+        listed = [order async for order in _orders_of_first_chunk(stream)]
+        await asyncio.sleep(1)  # time enough to read all of it
+        assert await read_model.searches() - before < 8
+        listed += [order async for chunk in stream for order in chunk.orders]
     assert len(listed) == 1500
 
 
@@ -201,3 +205,13 @@ async def _orders_of_first_chunk(stream: Any) -> Any:
         for order in chunk.orders:
             yield order
         return
+
+
+async def test_a_server_that_stops_closes_the_points_in_time_of_its_streams(read_model: ReadModel) -> None:
+    await read_model.put(*(an_order() for _ in range(3000)))
+    async with running_service(read_index_prefix=read_model.prefix) as queries:
+        stream = queries.stub.ListOrders(queries_pb2.ListOrdersRequest())
+        assert [order async for order in _orders_of_first_chunk(stream)]
+        assert await read_model.open_points_in_time() == 1
+    assert await read_model.open_points_in_time() == 0
+    gc.collect()  # an unclosed connection would warn
