@@ -39,6 +39,7 @@ def run(
             for each in _leaves(failure):
                 _log.critical("stopped by an error", error=str(each), exc_info=each)
             sys.exit(1)
+        _log.info("ended in good order")
 
 
 async def _until_stopped(serve: Callable[[asyncio.Event], Awaitable[None]], *, watch_stdin: bool) -> None:

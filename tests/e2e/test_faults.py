@@ -117,8 +117,9 @@ async def test_a_relay_that_is_killed_is_started_again_and_loses_nothing(clients
 async def test_a_service_that_is_told_to_stop_drains_and_goes(clients: Clients, system: System, name: str) -> None:
     def fault() -> None:
         system.stack.stop(name)
-        assert "stopped" in system.stack.log(name).read_text().splitlines()[-1]
+        last = system.stack.log(name).read_text().splitlines()[-1]
         system.stack.start(name)
+        assert "ended in good order" in last
 
     await _during_load(clients, system, fault)
 
