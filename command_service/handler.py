@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic
 
 from cachetools import LRUCache
@@ -12,7 +12,7 @@ from opentelemetry import trace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from command_service.aggregate import Aggregate, State
-from command_service.errors import VersionMismatch
+from command_service.errors import Overloaded, VersionMismatch
 from command_service.event_store.port import Append, Conflict, EventStore, NewEvent, Remembered
 from command_service.request import Answer, Request
 from orderflow.common.v1 import consistency_pb2
@@ -23,6 +23,7 @@ from service_kit.telemetry import traceparent
 
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
+_RETRY_AFTER = timedelta(milliseconds=200)
 _tracer = trace.get_tracer("command_service")
 
 
@@ -110,7 +111,7 @@ class CommandHandler(Generic[State]):
             return None  # no append would verify the state
         try:
             return await self._append(request, decision)
-        except VersionMismatch:
+        except (_Overtaken, VersionMismatch):
             return None
 
     async def _on_fresh_state(self, request: Request[Answer]) -> bytes:
@@ -121,7 +122,12 @@ class CommandHandler(Generic[State]):
             wait=wait_random_exponential(multiplier=0.005, max=0.2),
             reraise=True,
         )
-        return await attempts(self._attempt, request)
+        try:
+            return await attempts(self._attempt, request)
+        except _Overtaken as overtaken:
+            raise Overloaded(
+                "other commands to the same aggregate were faster", retry_after=_RETRY_AFTER
+            ) from overtaken
 
     async def _attempt(self, request: Request[Answer]) -> bytes:
         with _tracer.start_as_current_span("load"):
@@ -132,7 +138,7 @@ class CommandHandler(Generic[State]):
         if self._aggregate.is_foreign(history):
             raise self._aggregate.id_taken(str(request.aggregate_id))
         if request.command.validate_only:
-            return self._answer(request, decision.after, decision.before.version, token="")
+            return self._answer(request, decision.after, decision.before.version)
         if not decision.events and request.key is None:
             return self._accepted(request, decision)
         return await self._append(request, decision)
@@ -153,7 +159,7 @@ class CommandHandler(Generic[State]):
 
         Raises:
             _Overtaken: the aggregate is not in the state that was decided on.
-            VersionMismatch: nor at the version that the caller expects.
+            VersionMismatch: it is not, and the caller expects that version.
         """
         with _tracer.start_as_current_span(
             "append event_store",
@@ -183,32 +189,33 @@ class CommandHandler(Generic[State]):
                 return request.recalled(outcome)
             case Conflict(current):
                 self._states.pop(request.aggregate_id, None)
-                raise _mismatch(current) if request.expected_version is not None else _Overtaken(current)
+                raise _mismatch(current) if request.expected_version is not None else _Overtaken
         self._states[request.aggregate_id] = decision.after
         return response
 
     def _accepted(self, request: Request[Answer], decision: _Decision[State]) -> bytes:
-        version = decision.after.version
-        contents = consistency_pb2.ConsistencyTokenContents(
-            aggregate_type=self._aggregate.name,
-            aggregate_id=str(request.aggregate_id),
-            version=version,
-            traceparent=traceparent()[0],
-        )
-        return self._answer(request, decision.after, version, token=consistency_token.encode(contents))
+        return self._answer(request, decision.after, decision.after.version)
 
-    def _answer(self, request: Request[Answer], state: State, version: int, *, token: str) -> bytes:
+    def _answer(self, request: Request[Answer], state: State, version: int) -> bytes:
+        """The serialized answer; its token is empty where there is nothing yet that a query could wait for."""
+        token = self._token(request.aggregate_id, version) if version else ""
         facts = {**self._aggregate.facts(state), "version": version, "consistency_token": token}
         shown = {name: facts[name] for name in request.answer.DESCRIPTOR.fields_by_name}
         return request.answer(**shown).SerializeToString(deterministic=True)
 
+    def _token(self, aggregate_id: uuid.UUID, version: int) -> str:
+        return consistency_token.encode(
+            consistency_pb2.ConsistencyTokenContents(
+                aggregate_type=self._aggregate.name,
+                aggregate_id=str(aggregate_id),
+                version=version,
+                traceparent=traceparent()[0],
+            )
+        )
 
-class _Overtaken(VersionMismatch):
+
+class _Overtaken(Exception):
     """Another command was faster; decide again on what it made."""
-
-    def __init__(self, current: int) -> None:
-        mismatch = _mismatch(current)
-        super().__init__(mismatch.message, metadata=mismatch.metadata)
 
 
 def _mismatch(current: int) -> VersionMismatch:
