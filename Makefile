@@ -14,7 +14,7 @@ run: bootstrap ## installs and starts everything, then plays an order's journey
 	@echo '  !!  AUTHENTICATION IS OFF in this local run: whoever reaches its loopback ports may do anything  !!'
 	@echo
 	@$(STACK) up
-	@eval "$$($(STACK) env)" && .venv/bin/ordersctl demo
+	@eval "$$($(STACK) env)" && ORDERFLOW_GRPCURL="$$($(STACK) grpcurl)" .venv/bin/ordersctl demo
 	@$(STACK) status || true
 	@echo
 	@echo '  Go on:  make status   make logs   make down'

@@ -58,7 +58,7 @@ class Service:
             socket.create_connection((HOST, profile.port(self.name)), timeout=1).close()
         except OSError:
             return False
-        command: list[str | Path] = [_PYTHON, "-m", "deploy.local.grpc_health", profile.address(self.name)]
+        command: list[str | Path] = [_PYTHON, "-m", "service_kit.health_probe", profile.address(self.name)]
         return subprocess.run(command, cwd=WORK_TREE, capture_output=True, check=False).returncode == 0
 
     def finish(self, profile: Profile) -> None:
