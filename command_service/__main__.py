@@ -1,9 +1,8 @@
-"""`python -m command_service`: serves commands, and the relay that publishes what it accepts."""
+"""`python -m command_service`: serves commands, and supervises the relay that publishes what it accepts."""
 
 import argparse
-from functools import partial
+import asyncio
 
-from command_service.app import serve
 from command_service.relay.settings import RelaySettings
 from command_service.settings import CommandSettings
 from service_kit import process
@@ -11,9 +10,26 @@ from service_kit.settings import load
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser("python -m command_service", description=__doc__)
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that serve (default: 1)")
     parser.add_argument("--no-relay", action="store_true", help="run `python -m command_service.relay` yourself")
-    with_relay = not parser.parse_args().no_relay
+    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.workers < 1:
+        parser.error("--workers must be at least 1")
     settings = load(CommandSettings)
+    with_relay = not (given.no_relay or given.supervised)
     if with_relay:
         load(RelaySettings)  # what the relay would not start with is said here, once
-    process.run("command_service", settings, partial(serve, settings, with_relay=with_relay))
+
+    async def serve(stop: asyncio.Event) -> None:
+        """Serves in this process, or in workers."""
+        if given.workers > 1:
+            from command_service import workers  # noqa: PLC0415 -- its process stays without gRPC
+
+            await workers.serve(settings, stop, workers=given.workers, with_relay=with_relay)
+        else:
+            from command_service import app  # noqa: PLC0415
+
+            await app.serve(settings, stop, with_relay=with_relay, is_worker=given.supervised)
+
+    process.run("command_service", settings, serve, watch_stdin=given.supervised)

@@ -17,8 +17,8 @@ from command_service.handler import CommandHandler
 from command_service.orders.aggregate import order_aggregate
 from command_service.orders.servicer import OrderCommandServicer
 from command_service.relay.admin_servicer import RelayAdminServicer
-from command_service.relay.supervision import supervise_relay
 from command_service.settings import CommandSettings
+from command_service.supervision import supervise
 from orderflow.admin.v1 import relay_admin_service_pb2, relay_admin_service_pb2_grpc
 from orderflow.customers.v1 import customer_service_pb2, customer_service_pb2_grpc
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
@@ -33,9 +33,15 @@ SERVICES = [
 ]
 
 
-async def serve(settings: CommandSettings, stop: asyncio.Event, *, with_relay: bool = True) -> None:
-    """Serves commands until `stop` is set; supervises a relay unless told otherwise."""
-    if settings.write_db_owner_url:
+async def serve(
+    settings: CommandSettings, stop: asyncio.Event, *, with_relay: bool = True, is_worker: bool = False
+) -> None:
+    """Serves commands until `stop` is set; supervises a relay unless told otherwise.
+
+    Args:
+        is_worker: one of several that share the port; whoever started them has migrated the schema.
+    """
+    if settings.write_db_owner_url and not is_worker:
         await asyncio.to_thread(migrate, settings.write_db_owner_url, settings.write_db_url)
     await asyncio.to_thread(agree_on_shards, settings.write_db_url, settings.log_shards)
     async with AsyncExitStack() as resources:
@@ -45,14 +51,16 @@ async def serve(settings: CommandSettings, stop: asyncio.Event, *, with_relay: b
         store = await resources.enter_async_context(
             PostgresEventStore(database, settings.log_shards, max_waiting=settings.max_waiting_commands)
         )
-        server = _server(settings, database, store)
+        server = _server(settings, database, store, share_port=is_worker)
         async with asyncio.TaskGroup() as tasks:
             if with_relay:
-                tasks.create_task(supervise_relay(stop))
+                tasks.create_task(supervise("command_service.relay", stop))
             tasks.create_task(server.serve(SERVICES, stop))
 
 
-def _server(settings: CommandSettings, database: Database, store: PostgresEventStore) -> GrpcServer:
+def _server(
+    settings: CommandSettings, database: Database, store: PostgresEventStore, *, share_port: bool
+) -> GrpcServer:
     handler = partial(
         CommandHandler,
         store=store,
@@ -62,7 +70,7 @@ def _server(settings: CommandSettings, database: Database, store: PostgresEventS
     )
     orders = handler(order_aggregate(timedelta(days=settings.estimated_delivery_days)))
     customers = handler(customer_aggregate())
-    server = GrpcServer(settings, {"postgresql": database.check})
+    server = GrpcServer(settings, {"postgresql": database.check}, share_port=share_port)
     command_service_pb2_grpc.add_OrderCommandServiceServicer_to_server(OrderCommandServicer(orders), server.grpc)
     customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(CustomerServicer(customers), server.grpc)
     event_log_pb2_grpc.add_EventLogServiceServicer_to_server(EventLogServicer(store, settings.log_shards), server.grpc)

@@ -20,7 +20,6 @@ _CHECK_SECONDS = 1.0
 _CLEAN_UP_SECONDS = 5.0
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _OPTIONS = [
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_connection_age_ms", 30 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 60 * 1000),
@@ -37,16 +36,21 @@ class GrpcServer:
     Args:
         checks: by the dependency's name, a call that raises while the dependency is away; the process
             answers NOT_SERVING to health checks while one does.
+        share_port: other processes may serve the same address; the kernel spreads connections.
     """
 
-    def __init__(self, settings: ServiceSettings, checks: Mapping[str, ReadinessCheck]) -> None:
+    def __init__(
+        self, settings: ServiceSettings, checks: Mapping[str, ReadinessCheck], *, share_port: bool = False
+    ) -> None:
         self._settings = settings
         self._checks = dict(checks)
         self._away: dict[str, str] = {}
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._layers = Layers([Tracing(), Errors(), Validation()])
-        self.grpc = grpc.aio.server(interceptors=[self._layers], options=_OPTIONS)
+        self.grpc = grpc.aio.server(
+            interceptors=[self._layers], options=[*_OPTIONS, ("grpc.so_reuseport", int(share_port))]
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
 
     async def serve(self, services: Sequence[ServiceDescriptor], stop: asyncio.Event) -> None:
