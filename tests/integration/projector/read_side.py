@@ -1,0 +1,103 @@
+"""What the projector leaves behind: documents in Elasticsearch, views in Redis, offsets in Kafka."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from elasticsearch import ApiError, AsyncElasticsearch
+from redis.asyncio import Redis
+
+from orderflow.orders.v1 import views_pb2
+from projector.lag import GroupLag, Lag
+from read_models import orders_index
+from service_kit.view_cache import CachedView, ViewCache
+from tests.support.eventually import eventually
+from tests.support.servers import KAFKA_BROKERS
+
+_NOT_THERE_YET = (404, 503)
+
+
+class ReadSide:
+    """Reads documents, views and offsets.
+
+    Args:
+        prefix: of the index and the topics.
+    """
+
+    def __init__(self, elasticsearch: AsyncElasticsearch, redis: "Redis", prefix: str) -> None:
+        self.elasticsearch = elasticsearch
+        self.alias = f"{prefix}-orders"
+        self.index = f"{self.alias}-000001"
+        self._redis = redis
+        self._cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
+        self._group = f"{prefix}.projector.orders"
+        self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
+        topics = [f"{prefix}.{kind}.events.v1" for kind in ("orders", "customers")]
+        self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS, "group.id": self._group}, topics)
+
+    async def close(self) -> None:
+        """Deletes the index."""
+        await self.elasticsearch.indices.delete(index=self.index, ignore_unavailable=True)
+        await self._lag.close()
+
+    async def document(self, order_id: str) -> Mapping[str, Any] | None:
+        """An order's document; None while there is none."""
+        try:
+            found = await self.elasticsearch.get(index=self.index, id=order_id)
+        except ApiError as error:
+            if error.status_code not in _NOT_THERE_YET:
+                raise
+            return None
+        return {**found["_source"], "_seq_no": found["_seq_no"]}
+
+    async def view(self, order_id: str) -> views_pb2.OrderView:
+        """The view in an order's document."""
+        document = await self.document(order_id)
+        assert document is not None, f"order {order_id} has no document"
+        return orders_index.view_of(document)
+
+    async def cached(self, order_id: str) -> CachedView | None:
+        """An order's entry in Redis."""
+        return await self._cache.get(order_id)
+
+    async def forget_cached(self, order_id: str) -> None:
+        """Deletes an order's entry in Redis."""
+        await self._redis.delete(f"order:read:{order_id}")
+
+    async def has(self, order_id: str, **fields: object) -> views_pb2.OrderView:
+        """The order's view, once its document has these fields."""
+
+        async def there() -> bool:
+            document = await self.document(order_id)
+            assert document is not None, "there is no document"
+            assert {name: document[name] for name in fields} == fields
+            return True
+
+        await eventually(there, what=f"a document with {fields}")
+        return await self.view(order_id)
+
+    async def exists(self) -> None:
+        """Returns when there is an index."""
+
+        async def there() -> bool:
+            return bool(await self.elasticsearch.indices.exists(index=self.index))
+
+        await eventually(there, what="the index")
+
+    async def caught_up(self) -> None:
+        """Returns when every message is finished and committed."""
+
+        async def nothing_left() -> bool:
+            return (await self.lag()).messages == 0
+
+        await eventually(nothing_left, what="the end of the topics")
+
+    async def lag(self) -> Lag:
+        """What is not finished."""
+        return await self._lag.read()
+
+    async def forget_offsets(self) -> None:
+        """Makes the group begin anew; no process may be in it."""
+        await asyncio.wrap_future(self._admin.delete_consumer_groups([self._group])[self._group])

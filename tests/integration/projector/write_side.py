@@ -1,0 +1,144 @@
+"""The write side as the projector sees it: topics, CustomerService and EventLogService over events in memory."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from orderflow.customers.v1 import customer_pb2, customer_service_pb2_grpc, queries_pb2
+from orderflow.customers.v1 import events_pb2 as customer_events
+from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
+from read_models.orders import OrderEvent
+from service_kit.cloudevents import Headers, headers_of
+from tests.support.servers import KAFKA_BROKERS
+from tests.unit.read_models.builders import at
+
+Context = grpc.aio.ServicerContext[Any, Any]
+PARTITIONS = 3
+
+
+class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2_grpc.EventLogServiceServicer):
+    """Records events, publishes them as the relay does, and answers from what is recorded, never stale.
+
+    Args:
+        prefix: of the topics' names.
+        address: where it serves gRPC.
+    """
+
+    def __init__(self, prefix: str, address: str) -> None:
+        self.address = address
+        self.topics = {kind: f"{prefix}.{kind}s.events.v1" for kind in ("order", "customer")}
+        self.customers: dict[str, customer_pb2.Customer] = {}
+        self.meanwhile: list[Callable[[], Awaitable[None]]] = []
+        """What happens, look-up by look-up, while a look-up's answer is on its way."""
+        self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
+        self._position = 0
+        self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
+        self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
+        self._server: grpc.aio.Server | None = None
+
+    async def create_topics(self) -> None:
+        topics = [NewTopic(topic, PARTITIONS, 1) for topic in self.topics.values()]
+        await asyncio.gather(*map(asyncio.wrap_future, self._admin.create_topics(topics).values()))
+
+    async def delete_topics(self) -> None:
+        deleting = self._admin.delete_topics(list(self.topics.values())).values()
+        await asyncio.gather(*map(asyncio.wrap_future, deleting), return_exceptions=True)
+
+    async def start(self) -> None:
+        """Serves."""
+        self._server = grpc.aio.server()
+        customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(self, self._server)
+        event_log_pb2_grpc.add_EventLogServiceServicer_to_server(self, self._server)
+        self._server.add_insecure_port(self.address)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Goes away until started again."""
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    def record(self, *events: OrderEvent) -> list[event_log_pb2.RecordedEvent]:
+        """Appends orders' events to the log, without publishing them."""
+        return [self._append("order", event.order_id, event) for event in events]
+
+    def record_customer(
+        self, customer_id: str, name: str, *, email: str = "zoe@example.com", erased: bool = False
+    ) -> event_log_pb2.RecordedEvent:
+        """Appends a customer's next event to the log, without publishing it."""
+        version = len(self._recorded[customer_id]) + 1
+        self.customers[customer_id] = customer_pb2.Customer(
+            customer_id=customer_id,
+            name="" if erased else name,
+            email="" if erased else email,
+            version=version,
+            erase_time=at(9) if erased else None,
+        )
+        kind = customer_events.CustomerRegistered if version == 1 else customer_events.CustomerUpdated
+        event = customer_events.CustomerErased(customer_id=customer_id) if erased else kind(customer_id=customer_id)
+        return self._append("customer", customer_id, event)
+
+    def publish(
+        self, *recorded: event_log_pb2.RecordedEvent, partition: int | None = None, traceparent: str = ""
+    ) -> None:
+        """Sends events to Kafka, each to its aggregate's partition unless told another."""
+        for event in recorded:
+            self.publish_raw(
+                self.topics[event.aggregate_type],
+                event.aggregate_id,
+                event.event_data,
+                headers_of(event, traceparent=traceparent, tracestate=""),
+                partition=partition,
+            )
+
+    def publish_raw(
+        self,
+        topic: str,
+        key: str,
+        value: bytes | None,
+        headers: Headers,
+        *,
+        partition: int | None = None,
+    ) -> None:
+        """Sends any message."""
+        chosen = int(key[:8], 16) % PARTITIONS if partition is None else partition
+        self._producer.produce(topic, value=value, key=key, partition=chosen, headers=headers)
+        self._producer.flush()
+
+    async def BatchGetCustomers(
+        self, request: queries_pb2.BatchGetCustomersRequest, context: Context
+    ) -> queries_pb2.BatchGetCustomersResponse:
+        response = queries_pb2.BatchGetCustomersResponse(
+            customers=[self.customers[id_] for id_ in request.customer_ids if id_ in self.customers],
+            missing_customer_ids=[id_ for id_ in request.customer_ids if id_ not in self.customers],
+        )
+        if self.meanwhile:
+            await self.meanwhile.pop(0)()
+        return response
+
+    async def ReadAggregate(
+        self, request: event_log_pb2.ReadAggregateRequest, context: Context
+    ) -> AsyncIterator[event_log_pb2.ReadAggregateResponse]:
+        wanted = range(request.after_version + 1, request.to_version + 1)
+        events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
+        yield event_log_pb2.ReadAggregateResponse(events=events)
+
+    def _append(self, aggregate_type: str, aggregate_id: str, event: Any) -> event_log_pb2.RecordedEvent:
+        self._position += 1
+        recorded = event_log_pb2.RecordedEvent(
+            position=self._position,
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            version=len(self._recorded[aggregate_id]) + 1,
+            event_type=event.DESCRIPTOR.full_name,
+            event_data=event.SerializeToString(),
+            record_time=at(self._position),
+        )
+        self._recorded[aggregate_id].append(recorded)
+        return recorded
