@@ -8,6 +8,10 @@ from google.protobuf.message import Message
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.grpc_layers import Call, Context
 
+# A refusal travels in headers, of which clients by default take 8 KiB.
+_MOST_NAMED = 20
+_MOST_TOLD = 3
+
 
 class Validation:
     """Refuses a request whose form breaks a protovalidate rule, naming every field that does."""
@@ -29,13 +33,18 @@ def check(validator: protovalidate.Validator, request: Message) -> None:
     """Returns if the request keeps all rules of its proto.
 
     Raises:
-        InvalidArgument: with one field violation a broken rule.
+        InvalidArgument: with one field violation a broken rule; of very many the first, and how many more.
     """
     found = validator.collect_violations(request)
     if not found:
         return
-    violations = [FieldViolation(_path(each.proto), each.proto.message) for each in found]
-    raise InvalidArgument("; ".join(f"{each.field}: {each.description}" for each in violations), violations)
+    violations = [FieldViolation(_path(each.proto), each.proto.message) for each in found[:_MOST_NAMED]]
+    message = "; ".join(": ".join(filter(None, (each.field, each.description))) for each in violations[:_MOST_TOLD])
+    if len(found) > _MOST_NAMED:
+        violations.append(FieldViolation("", f"and {len(found) - _MOST_NAMED} more violations"))
+    if len(found) > _MOST_TOLD:
+        message += f"; and {len(found) - _MOST_TOLD} more"
+    raise InvalidArgument(message, violations)
 
 
 def _path(violation: Any) -> str:
