@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from deploy.local.account import reachable, require_reachable
@@ -22,6 +23,7 @@ ELASTICSEARCH = "9.2.4"
 _ELASTICSEARCH_SHA256 = "af7b81fe31627c7523b2546351cd4e47310faa6a72c8db8dc8f7a191e871cfaf"
 _MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 GRPCURL = "1.9.4"
+GHZ = "0.121.0"
 _JAVA = range(21, 26)  # Elasticsearch needs the first; nothing was tried beyond the last
 _GO = (1, 25)  # what grpcurl's module asks for
 _ERROR_LINES = 15  # the cause comes first with the programs that are run here
@@ -67,26 +69,23 @@ def elasticsearch_home(progress: Progress) -> Path:
     return _fetched(f"elasticsearch-{ELASTICSEARCH}", "98 MB with Maven", build, progress)
 
 
-def _grpcurl(progress: Progress) -> Path:
+def _go_program(name: str, version: str, package: str, progress: Progress) -> Path:
     def build(folder: Path) -> None:
         caches = {"GOPATH": str(folder.parent / "go"), "GOCACHE": str(folder.parent / "go-build")}
         _run(
             # Nobody waits for it before the servers are up.
-            [
-                "nice",
-                _go(progress),
-                "install",
-                "-modcacherw",
-                f"github.com/fullstorydev/grpcurl/cmd/grpcurl@v{GRPCURL}",
-            ],
+            ["nice", _go(progress), "install", "-modcacherw", f"{package}@v{version}"],
             folder.parent,
             {**caches, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
         )
 
-    return _fetched(f"grpcurl-{GRPCURL}", "and building with Go, about a minute", build, progress) / "grpcurl"
+    return _fetched(f"{name}-{version}", "and building with Go, about a minute", build, progress) / name
 
 
-_TOOLS: Mapping[str, Callable[[Progress], Path]] = {"grpcurl": _grpcurl}
+_TOOLS: Mapping[str, Callable[[Progress], Path]] = {
+    "grpcurl": partial(_go_program, "grpcurl", GRPCURL, "github.com/fullstorydev/grpcurl/cmd/grpcurl"),
+    "ghz": partial(_go_program, "ghz", GHZ, "github.com/bojand/ghz/cmd/ghz"),
+}
 
 
 def _installed_java() -> Path | None:

@@ -1,0 +1,158 @@
+"""Durable CreateOrder over gRPC against a bare echo of the same messages, both called by ghz."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from benchmarks.database import BenchDatabase
+from benchmarks.figures import ROUNDS, Figure, interleaved
+from deploy.local.profile import Profile
+from deploy.local.tools import tool
+from orderflow.orders.v1 import command_service_pb2
+
+_REQUESTS = 10_000
+_CONCURRENCY = 64
+_METHOD = "orderflow.orders.v1.OrderCommandService/CreateOrder"
+_ITEM = {"product_name": "Green tea", "quantity": 3, "unit_price": {"currency_code": "EUR", "units": 4}}
+_REQUEST = {
+    "request_id": "{{newUUID}}",
+    "customer_id": "6f1c2a6e-8a7e-4c3e-9d0b-0a4a4f3f2b11",
+    "items": [{"sku": "TEA-1", **_ITEM}, {"sku": "TEA-2", **_ITEM}],
+    "shipping_address": {
+        "recipient": "Zoë", "address_lines": ["Street 1"], "postal_code": "10115", "locality": "Berlin",
+        "region_code": "DE",
+    },
+}  # fmt: skip
+
+
+async def commands_against_echo(bench: BenchDatabase, processes: int, reach: float) -> Figure:
+    """CreateOrder with every feature on, in so many processes, against as many echo processes."""
+    async with _server(_ours(processes), _settings(bench)) as ours, _echoes(processes) as echo:
+        values, detail = await interleaved(lambda: _rate(ours), lambda: _rate(echo))
+    name = f"CreateOrder over gRPC, {processes} process(es) / bare echo, {processes}"
+    return Figure(name, values, reach, detail=detail)
+
+
+async def latency_at_half_load(bench: BenchDatabase) -> Figure:
+    """The 99th percentile's ratio to the median at half of the peak rate."""
+    async with _server(_ours(1), _settings(bench)) as address:
+        peak = await _rate(address)
+        half = ["--rps", str(int(peak / 2)), "--async"]
+        reports = [await _ghz(address, _REQUESTS // 2, half) for _ in range(ROUNDS)]
+    marks = [
+        {each["percentage"]: each["latency"] / 1e6 for each in report["latencyDistribution"]} for report in reports
+    ]
+    values = tuple(each[99] / each[50] for each in marks)
+    middle = sorted(marks, key=lambda each: each[99])[len(marks) // 2]
+    detail = f"{peak / 2:,.0f}/s: p50 {middle[50]:.1f} ms, p99 {middle[99]:.1f} ms"
+    return Figure("command p99 at half of peak load / its p50", values, 4, at_least=False, detail=detail)
+
+
+async def _rate(address: str) -> float:
+    report = await _ghz(address, _REQUESTS, [])
+    return float(report["rps"])
+
+
+async def _ghz(address: str, requests: int, more: Sequence[str]) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile(suffix=".protoset") as protoset:
+        protoset.write(_descriptors())
+        protoset.flush()
+        arguments = [
+            "--insecure", "--protoset", protoset.name, "--call", _METHOD, "--data", json.dumps(_REQUEST),
+            "--total", str(requests), "--concurrency", str(_CONCURRENCY), "--connections", "8", "--format", "json",
+            *more, address,
+        ]  # fmt: skip
+        ghz = await asyncio.create_subprocess_exec(str(tool("ghz")), *arguments, stdout=asyncio.subprocess.PIPE)
+        output, _ = await ghz.communicate()
+    report: dict[str, Any] = json.loads(output)
+    if report["statusCodeDistribution"].get("OK") != requests:
+        raise RuntimeError(f"not every call was answered: {report['statusCodeDistribution']}")
+    return report
+
+
+def _ours(processes: int) -> list[str]:
+    return ["-m", "command_service", "--no-relay", "--workers", str(processes)]
+
+
+def _settings(bench: BenchDatabase) -> Mapping[str, str]:
+    return {**Profile("test").environment(), "WRITE_DB_URL": bench.url, "WRITE_DB_OWNER_URL": bench.owner_url}
+
+
+@asynccontextmanager
+async def _echoes(processes: int) -> AsyncIterator[str]:
+    address = _free_address()
+    running = [await _start(["-m", "benchmarks.write.echo", address], {}) for _ in range(processes)]
+    try:
+        await _listening(address)
+        yield address
+    finally:
+        await _stop(running)
+
+
+@asynccontextmanager
+async def _server(arguments: Sequence[str], settings: Mapping[str, str]) -> AsyncIterator[str]:
+    address = _free_address()
+    process = await _start(arguments, {**settings, "GRPC_LISTEN_ADDRESS": address, "LOG_LEVEL": "WARNING"})
+    try:
+        await _listening(address)
+        yield address
+    finally:
+        await _stop([process])
+
+
+async def _start(arguments: Sequence[str], settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, **settings}
+    return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment, cwd=root)
+
+
+async def _stop(processes: Sequence[asyncio.subprocess.Process]) -> None:
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    await asyncio.gather(*(process.wait() for process in processes))
+
+
+async def _listening(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+def _free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _descriptors() -> bytes:
+    """The service's file and all that it imports, each after what it imports."""
+    found: dict[str, FileDescriptor] = {}
+
+    def visit(file: FileDescriptor) -> None:
+        for each in file.dependencies:
+            visit(each)
+        found.setdefault(file.name, file)
+
+    visit(command_service_pb2.DESCRIPTOR)
+    descriptors = FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(descriptors.file.add())
+    return descriptors.SerializeToString()
