@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from service_kit.grpc_layers import Call, Context
 from service_kit.telemetry import context_of
 
+_DEADLINE_SLACK_SECONDS = 0.1
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _SERVER_FAULTS = {
     grpc.StatusCode.UNKNOWN,
@@ -51,9 +52,7 @@ class Tracing:
                     response = await call(request, context)
                 code = grpc.StatusCode.OK
             except asyncio.CancelledError:
-                remaining = context.time_remaining()
-                expired = remaining is not None and remaining <= 0
-                code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
+                code = _ended_early(context)
                 raise
             except grpc.aio.AbortError:
                 code = _code_of(context)
@@ -68,6 +67,13 @@ class Tracing:
 def _carrier(context: Context) -> dict[str, str]:
     metadata = context.invocation_metadata() or ()
     return {key: str(value) for key, value in metadata if key in ("traceparent", "tracestate")}
+
+
+def _ended_early(context: Context) -> grpc.StatusCode:
+    """Why a call was cancelled: at its deadline the client cancels, and that can arrive before ours has passed."""
+    remaining = context.time_remaining()
+    expired = remaining is not None and remaining <= _DEADLINE_SLACK_SECONDS
+    return grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
 
 
 def _code_of(context: Context) -> grpc.StatusCode:

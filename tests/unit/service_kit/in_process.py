@@ -20,6 +20,7 @@ from service_kit.grpc_validation import Validation
 ORDER_ID = "0d9f3b52-7c1e-4e0b-9a53-6f2f7f1d9c11"
 GET = queries.GetOrderRequest(order_id=ORDER_ID)
 LIST = queries.ListOrdersRequest()
+_NOT_OFFERED: Any = None
 
 
 async def answers(_request: queries.GetOrderRequest, _context: Context) -> queries.GetOrderResponse:
@@ -61,10 +62,7 @@ class Scripted(grpc_api.OrderQueryServiceServicer):
         finally:
             self.closed.set()
 
-    def _not_offered(self, _request: Any, _context: Any) -> Any:
-        raise NotImplementedError
-
-    SearchOrders = WatchOrders = GetOrderHistory = GetCustomerSummary = ListCustomerSummaries = _not_offered
+    SearchOrders = WatchOrders = GetOrderHistory = GetCustomerSummary = ListCustomerSummaries = _NOT_OFFERED
 
 
 class Server:
