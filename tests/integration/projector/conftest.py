@@ -33,11 +33,12 @@ class Logs:
         """The entries of this event."""
         return [entry for entry in self._entries if entry["event"] == event]
 
-    async def has(self, event: str) -> EventDict:
-        """The first entry of this event, once there is one."""
+    async def has(self, event: str, *, times: int = 1) -> EventDict:
+        """The last entry of this event, once there are so many."""
 
         async def logged() -> EventDict | None:
-            return next(iter(self.of(event)), None)
+            entries = self.of(event)
+            return entries[-1] if len(entries) >= times else None
 
         return await eventually(logged, what=event)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 from elasticsearch import ApiError, AsyncElasticsearch
 from redis.asyncio import Redis
@@ -86,6 +87,10 @@ class ReadSide:
 
         await eventually(there, what="the index")
 
+    async def block_writes(self, *, blocked: bool) -> None:
+        """Makes the index refuse writes, or not."""
+        await self.elasticsearch.indices.put_settings(index=self.index, settings={"index.blocks.write": blocked})
+
     async def caught_up(self) -> None:
         """Returns when every message is finished and committed."""
 
@@ -93,6 +98,13 @@ class ReadSide:
             return (await self.lag()).messages == 0
 
         await eventually(nothing_left, what="the end of the topics")
+
+    async def committed(self, topic: str, partition: int) -> int:
+        """The offset of the first message that is not finished; negative where none is."""
+        asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(topic, partition)])
+        (answer,) = self._admin.list_consumer_group_offsets([asked]).values()
+        found = await asyncio.wrap_future(answer)
+        return int(found.topic_partitions[0].offset)
 
     async def lag(self) -> Lag:
         """What is not finished."""

@@ -68,6 +68,10 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         """Appends orders' events to the log, without publishing them."""
         return [self._append("order", event.order_id, event) for event in events]
 
+    def forget(self, aggregate_id: str) -> None:
+        """Loses an aggregate's events."""
+        del self._recorded[aggregate_id]
+
     def record_customer(
         self, customer_id: str, name: str, *, email: str = "zoe@example.com", erased: bool = False
     ) -> event_log_pb2.RecordedEvent:
