@@ -20,7 +20,7 @@ _TYPE = "orderflow.orders.v1.OrderCreated"
 _RAW = """
 INSERT INTO event_store (log_shard, aggregate_id, aggregate_type, version, event_type, event_data, metadata, created_at)
 SELECT 0, aggregate_id, 'order', 1, event_type, event_data, metadata, statement_timestamp()
-FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[]) AS event (aggregate_id, event_type, event_data, metadata)
+FROM unnest(%b::uuid[], %b::text[], %b::bytea[], %b::bytea[]) AS event (aggregate_id, event_type, event_data, metadata)
 """
 
 

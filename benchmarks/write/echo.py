@@ -5,26 +5,31 @@ import sys
 
 import grpc
 
-from orderflow.orders.v1 import command_service_pb2_grpc, commands_pb2
+from orderflow.orders.v1 import commands_pb2, order_pb2
 
 _ANSWER = commands_pb2.CreateOrderResponse(
-    order_id="a05c2b87-81e2-5ec8-a256-1fb5d59d03a9", version=1, status=1, consistency_token="x" * 150
+    order_id="a05c2b87-81e2-5ec8-a256-1fb5d59d03a9",
+    version=1,
+    status=order_pb2.ORDER_STATUS_PENDING,
+    consistency_token="x" * 150,
 )
 
 
-class _Echo(command_service_pb2_grpc.OrderCommandServiceServicer):
-    async def CreateOrder(
-        self,
-        request: commands_pb2.CreateOrderRequest,  # noqa: ARG002
-        context: object,  # noqa: ARG002
-    ) -> commands_pb2.CreateOrderResponse:
-        """Answers at once."""
-        return _ANSWER
+async def _create_order(
+    _request: commands_pb2.CreateOrderRequest, _context: object
+) -> commands_pb2.CreateOrderResponse:
+    return _ANSWER
 
 
 async def _serve(address: str) -> None:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 1)])
-    command_service_pb2_grpc.add_OrderCommandServiceServicer_to_server(_Echo(), server)
+    method = grpc.unary_unary_rpc_method_handler(
+        _create_order,
+        request_deserializer=commands_pb2.CreateOrderRequest.FromString,
+        response_serializer=commands_pb2.CreateOrderResponse.SerializeToString,
+    )
+    service = grpc.method_handlers_generic_handler("orderflow.orders.v1.OrderCommandService", {"CreateOrder": method})
+    server.add_generic_rpc_handlers([service])
     server.add_insecure_port(address)
     await server.start()
     await server.wait_for_termination()

@@ -4,9 +4,9 @@
 WITH command AS MATERIALIZED (
   SELECT *
   FROM unnest(
-    %(aggregate_ids)s::uuid[], %(aggregate_types)s::text[], %(expected_versions)s::bigint[], %(metadata)s::bytea[],
-    %(principals)s::text[], %(request_ids)s::text[], %(digests)s::bytea[], %(contract_versions)s::text[],
-    %(responses)s::bytea[]
+    %(aggregate_ids)b::uuid[], %(aggregate_types)b::text[], %(expected_versions)b::bigint[], %(metadata)b::bytea[],
+    %(principals)b::text[], %(request_ids)b::text[], %(digests)b::bytea[], %(contract_versions)b::text[],
+    %(responses)b::bytea[]
   ) WITH ORDINALITY AS c (
     aggregate_id, aggregate_type, expected_version, metadata,
     principal, request_id, digest, contract_version, response, ordinal
@@ -26,9 +26,12 @@ judged AS MATERIALIZED (
     WHERE event_store.aggregate_id = command.aggregate_id
     ORDER BY version DESC LIMIT 1
   ) AS head ON true
-  LEFT JOIN idempotency AS known
-    ON known.log_shard = %(log_shard)s::smallint
-    AND known.principal = command.principal AND known.request_id = command.request_id
+  LEFT JOIN LATERAL (  -- as above: a look at the index for each command, however large the tables and old the statistics
+    SELECT digest, contract_version, response FROM idempotency
+    WHERE idempotency.log_shard = %(log_shard)s::smallint
+      AND idempotency.principal = command.principal AND idempotency.request_id = command.request_id
+    LIMIT 1
+  ) AS known ON true
 ),
 admitted AS MATERIALIZED (
   SELECT * FROM judged WHERE known_response IS NULL AND head_version = expected_version
@@ -41,7 +44,7 @@ appended AS (
     %(log_shard)s::smallint, admitted.aggregate_id, admitted.aggregate_type, admitted.expected_version + event.step,
     event.event_type, event.event_data, admitted.metadata, greatest(statement_timestamp(), admitted.head_time)
   FROM unnest(
-    %(event_commands)s::bigint[], %(event_steps)s::bigint[], %(event_types)s::text[], %(event_data)s::bytea[]
+    %(event_commands)b::bigint[], %(event_steps)b::bigint[], %(event_types)b::text[], %(event_data)b::bytea[]
   ) WITH ORDINALITY AS event (command, step, event_type, event_data, ordinal)
   JOIN admitted ON admitted.ordinal = event.command
   ORDER BY event.ordinal  -- without it positions inside a batch come out of order
