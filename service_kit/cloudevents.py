@@ -63,7 +63,7 @@ def event_of(value: bytes | None, headers: Sequence[tuple[str, bytes | str | Non
             event_data=value,
         )
         event.record_time.FromDatetime(datetime.fromisoformat(texts["ce_time"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise NotAnEvent(f"header {error}") from error
     event.metadata.traceparent = texts.get("traceparent", "")
     event.metadata.tracestate = texts.get("tracestate", "")

@@ -31,7 +31,7 @@ def decode(token: str, *, field: str = "consistency_tokens") -> consistency_pb2.
         contents = consistency_pb2.ConsistencyTokenContents.FromString(raw)
     except (binascii.Error, UnicodeEncodeError, DecodeError):
         contents = consistency_pb2.ConsistencyTokenContents()
-    if not contents.aggregate_id or contents.version < 1:
+    if not contents.aggregate_id or contents.version < 1 or encode(contents) != token:
         what = "not a token of this system"
         raise TokenInvalid(f"{field}: {what}", [FieldViolation(field, what)])
     return contents

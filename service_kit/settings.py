@@ -6,10 +6,16 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_WRONG_USAGE = 2
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and int(text) <= 65535  # noqa: PLR2004
+
 
 def _host_and_port(value: str) -> str:
     host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+    if not separator or not host or not _is_port(port):
         raise ValueError("must be HOST:PORT")
     return value
 
@@ -18,7 +24,14 @@ HostPort = Annotated[str, AfterValidator(_host_and_port)]
 
 
 def _postgres_url(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
+    from psycopg import ProgrammingError  # noqa: PLC0415 -- only for services that have such a setting
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        ports = str(conninfo_to_dict(value).get("port") or "").split(",")
+    except ProgrammingError:
+        ports = ["unreadable"]
+    if not value.startswith(("postgresql://", "postgres://")) or not all(_is_port(each or "0") for each in ports):
         raise ValueError("must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     return value
 
@@ -61,7 +74,8 @@ def load(settings: type[Settings]) -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        sys.exit(_one_line(error))
+        sys.stderr.write(f"{_one_line(error)}\n")
+        sys.exit(_WRONG_USAGE)
 
 
 def _one_line(error: ValidationError) -> str:
