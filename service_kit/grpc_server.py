@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import grpc
 import structlog
@@ -64,6 +65,7 @@ class GrpcServer:
             names = [*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, self.grpc)
         self._bind()
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)  # until the first look at the dependencies
         await self.grpc.start()
         _log.info("serving", address=self._settings.grpc_listen_address, authentication="off")
         checking = asyncio.create_task(self._watch_dependencies())
@@ -92,10 +94,13 @@ class GrpcServer:
             if away.keys() != self._away.keys():
                 _log.warning("dependencies away", away=away) if away else _log.info("all dependencies there")
             self._away = away
-            serving = health_pb2.HealthCheckResponse.NOT_SERVING if away else health_pb2.HealthCheckResponse.SERVING
-            for name in self._names:
-                await self._health.set(name, serving)
+            answer = health_pb2.HealthCheckResponse
+            await self._tell(answer.NOT_SERVING if away else answer.SERVING)
             await asyncio.sleep(_CHECK_SECONDS)
+
+    async def _tell(self, serving: Any) -> None:
+        for name in self._names:
+            await self._health.set(name, serving)
 
 
 async def _cause(check: ReadinessCheck) -> str:
