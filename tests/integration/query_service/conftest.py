@@ -24,14 +24,11 @@ StartService = Callable[..., Awaitable[Queries]]
 
 @pytest.fixture
 async def read_model() -> AsyncIterator[ReadModel]:
-    client = AsyncElasticsearch(READ_ES_URL)
-    model = ReadModel(client, f"test-{uuid.uuid4().hex[:12]}")
-    await model.create()
-    try:
+    async with AsyncElasticsearch(READ_ES_URL) as client:
+        model = ReadModel(client, f"test-{uuid.uuid4().hex[:12]}")
+        await model.create()
         yield model
-    finally:
         await model.delete()
-        await client.close()
 
 
 @pytest.fixture

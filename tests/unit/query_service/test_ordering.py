@@ -1,0 +1,42 @@
+"""The syntax of `order_by`."""
+
+import pytest
+
+from query_service.ordering import BEST_FIRST, NEWEST_FIRST, parse
+from service_kit.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("order_by", "sort"),
+    [
+        ("create_time", [{"create_time_us": "asc"}, {"order_id": "asc"}]),
+        ("create_time desc", [{"create_time_us": "desc"}, {"order_id": "desc"}]),
+        ("  update_time   asc ", [{"update_time_us": "asc"}, {"order_id": "asc"}]),
+        (
+            "total_amount desc,create_time asc",
+            [{"total_minor": "desc"}, {"create_time_us": "asc"}, {"order_id": "desc"}],
+        ),
+    ],
+)
+def test_fields_become_sort_keys_and_the_order_id_breaks_ties(order_by: str, sort: list[dict[str, str]]) -> None:
+    assert parse(order_by, NEWEST_FIRST).to_sort() == sort
+
+
+@pytest.mark.parametrize("order_by", ["", "   "])
+def test_an_empty_order_is_the_default(order_by: str) -> None:
+    assert parse(order_by, BEST_FIRST) is BEST_FIRST
+
+
+@pytest.mark.parametrize("order_by", ["customer_name", "order_id", "_score", "create_time desc, create_time", "create"])
+def test_other_fields_and_fields_that_come_twice_are_refused(order_by: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        parse(order_by, NEWEST_FIRST)
+    assert [each.field for each in refused.value.violations] == ["order_by"]
+
+
+@pytest.mark.parametrize(
+    ("order_by", "stable"), [("create_time", True), ("update_time", False), ("create_time, total_amount", False)]
+)
+def test_only_the_time_of_creation_never_changes(order_by: str, stable: bool) -> None:  # noqa: FBT001
+    assert parse(order_by, BEST_FIRST).is_stable is stable
+    assert not BEST_FIRST.is_stable
