@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC
 from uuid import UUID
 
-from command_service.event_store.port import EventStore
+from command_service.event_store.port import EventStore, History
 from orderflow.events.v1 import event_log_pb2 as pb
 from orderflow.events.v1 import event_log_pb2_grpc as grpc_api
 from service_kit.errors import InvalidArgument
 from service_kit.grpc_layers import Context
 
 _CHUNK = 500
+_PART_BYTES = 2_000_000  # clients by default take messages of 4 MiB
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 5.0
 
@@ -36,7 +37,10 @@ class EventLogServicer(grpc_api.EventLogServiceServicer):
             caught_up, position = read_to == position, read_to
             heartbeat_due = time.monotonic() - told >= _HEARTBEAT_SECONDS
             if events or heartbeat_due or (caught_up and not end_told):
-                yield pb.ReadLogResponse(events=events, position=position, caught_up=caught_up)
+                *parts, last = _parts(events) or [[]]
+                for part in parts:
+                    yield pb.ReadLogResponse(events=part, position=part[-1].position)
+                yield pb.ReadLogResponse(events=last, position=position, caught_up=caught_up)
                 told, end_told = time.monotonic(), caught_up
             if caught_up and not request.follow:
                 return
@@ -59,6 +63,20 @@ class EventLogServicer(grpc_api.EventLogServiceServicer):
             if chunk[0].aggregate_type != request.aggregate_type:
                 break  # the id is that of another kind of aggregate
             empty = False
-            yield pb.ReadAggregateResponse(events=chunk)
+            for part in _parts(chunk):
+                yield pb.ReadAggregateResponse(events=part)
         if empty:
             yield pb.ReadAggregateResponse()
+
+
+def _parts(events: History) -> list[History]:
+    """The events in parts that fit into a message; one event always does."""
+    parts: list[History] = []
+    size = _PART_BYTES
+    for event in events:
+        if size + event.ByteSize() > _PART_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(event)
+        size += event.ByteSize()
+    return parts

@@ -1,152 +1,196 @@
-"""How concurrent appends become batches."""
+"""Batches of appends: one at a time, never two commands that would fail each other, nobody left waiting."""
 
 import asyncio
-from collections.abc import Sequence
-from uuid import UUID, uuid4
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from uuid import UUID
 
 import pytest
 
 from command_service.errors import Overloaded
-from command_service.event_store.batcher import MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, Batcher
+from command_service.event_store import batcher as batches
+from command_service.event_store.batcher import Batcher
 from command_service.event_store.port import Append, Appended, NewEvent, Outcome, RequestKey
 
 
 class Commits:
-    """A commit that holds each batch until it is released."""
+    """Keeps the batches it is given, each until it is let go."""
 
     def __init__(self) -> None:
-        self.batches: list[Sequence[Append]] = []
-        self.fails: Exception | None = None
-        self._begun = asyncio.Event()
-        self._released = asyncio.Semaphore(0)
+        self.batches: list[list[int]] = []
+        self.begun = asyncio.Event()
+        self.answer: Callable[[Append], Outcome | Exception] = lambda _append: Appended()
+        self._gates: list[asyncio.Event] = []
+        self._open = False
 
-    async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome | Exception]:
-        """Keeps the batch, waits for `release`, and accepts all of it."""
-        self.batches.append(batch)
-        self._begun.set()
-        await self._released.acquire()
-        if self.fails is not None:
-            raise self.fails
+    async def __call__(self, batch: Sequence[Append]) -> Sequence[Outcome | Exception]:
+        """Commits when let go."""
+        self.batches.append([each.expected_version for each in batch])
+        gate = asyncio.Event()
+        self._gates.append(gate)
+        self.begun.set()
+        if not self._open:
+            await gate.wait()
+        return [self.answer(each) for each in batch]
+
+    def let_go(self) -> None:
+        """Lets the present batch and all later ones commit."""
+        self._open = True
+        for gate in self._gates:
+            gate.set()
+
+
+def append(number: int, *, aggregate: int | None = None, request_id: str = "", size: int = 1) -> Append:
+    """An append that is known by its expected version."""
+    key = RequestKey("anonymous", request_id, b"", "") if request_id else None
+    aggregate_id = UUID(int=number if aggregate is None else aggregate)
+    return Append("order", aggregate_id, number, [NewEvent("Event", b"x" * size)], b"", key, b"")
+
+
+@pytest.fixture
+def commits() -> Commits:
+    return Commits()
+
+
+@pytest.fixture
+def batcher(commits: Commits) -> Batcher:
+    return Batcher(commits, max_waiting=600)
+
+
+async def appending(batcher: Batcher, *appends: Append) -> list["asyncio.Task[Outcome]"]:
+    """The appends, each begun in this order."""
+    tasks = [asyncio.create_task(batcher.append(each)) for each in appends]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def batches_of(batcher: Batcher, commits: Commits, *appends: Append) -> list[list[int]]:
+    """How appends that arrive while a commit runs are cut into batches."""
+    first = await appending(batcher, append(0))
+    await commits.begun.wait()
+    rest = await appending(batcher, *appends)
+    commits.let_go()
+    assert await asyncio.gather(*first, *rest) == [Appended()] * (1 + len(appends))
+    assert commits.batches[0] == [0]
+    return commits.batches[1:]
+
+
+async def test_a_lone_append_is_committed_at_once(batcher: Batcher, commits: Commits) -> None:
+    commits.let_go()
+    assert await batcher.append(append(1)) == Appended()
+    assert commits.batches == [[1]]
+
+
+async def test_what_arrives_while_a_commit_runs_is_the_next_batch(batcher: Batcher, commits: Commits) -> None:
+    assert await batches_of(batcher, commits, append(1), append(2), append(3)) == [[1, 2, 3]]
+
+
+async def test_two_commands_of_an_aggregate_are_in_two_batches_in_their_order(
+    batcher: Batcher, commits: Commits
+) -> None:
+    made = await batches_of(
+        batcher, commits, append(1, aggregate=7), append(2, aggregate=7), append(3), append(4, aggregate=7)
+    )
+    assert made == [[1, 3], [2], [4]]
+
+
+async def test_a_request_id_is_twice_in_no_batch(batcher: Batcher, commits: Commits) -> None:
+    made = await batches_of(
+        batcher, commits, append(1, request_id="r"), append(2, request_id="r"), append(3, request_id="s")
+    )
+    assert made == [[1, 3], [2]]
+
+
+async def test_a_batch_is_bounded_in_commands(batcher: Batcher, commits: Commits) -> None:
+    made = await batches_of(batcher, commits, *[append(number) for number in range(1, 301)])
+    assert [len(each) for each in made] == [batches.MAX_BATCH_COMMANDS, 300 - batches.MAX_BATCH_COMMANDS]
+    assert [number for each in made for number in each] == [*range(1, 301)]
+
+
+async def test_a_batch_is_bounded_in_bytes(batcher: Batcher, commits: Commits) -> None:
+    made = await batches_of(batcher, commits, *[append(number, size=900_000) for number in range(1, 8)])
+    assert made == [[1, 2, 3, 4, 5], [6, 7]]
+
+
+async def test_a_failed_commit_fails_each_of_its_appends_and_none_after(commits: Commits) -> None:
+    async def fails(batch: Sequence[Append]) -> Sequence[Outcome | Exception]:
+        commits.batches.append([each.expected_version for each in batch])
+        if len(commits.batches) == 1:
+            raise OSError("no")
         return [Appended() for _ in batch]
 
-    async def begun(self) -> None:
-        """Returns when a commit has begun since the last call."""
-        await self._begun.wait()
-        self._begun.clear()
-
-    def release(self, count: int = 1) -> None:
-        """Lets so many commits end."""
-        for _ in range(count):
-            self._released.release()
+    failing = Batcher(fails, max_waiting=10)
+    with pytest.raises(OSError, match="no"):
+        await failing.append(append(1))
+    assert await failing.append(append(2)) == Appended()
 
 
-def an_append(aggregate_id: UUID | None = None, request_id: str = "", size: int = 10) -> Append:
-    key = RequestKey("anonymous", request_id, b"", "") if request_id else None
-    return Append("order", aggregate_id or uuid4(), 0, [NewEvent("type", b"x" * size)], b"", key, b"")
+async def test_an_append_that_fails_alone_fails_alone(batcher: Batcher, commits: Commits) -> None:
+    commits.answer = lambda each: ValueError("not storable") if each.expected_version == 2 else Appended()
+    first = await appending(batcher, append(0))
+    await commits.begun.wait()
+    good, bad = await appending(batcher, append(1), append(2))
+    commits.let_go()
+    assert await good == Appended()
+    with pytest.raises(ValueError, match="not storable"):
+        await bad
+    await asyncio.gather(*first)
 
 
-def start(batcher: Batcher, *appends: Append) -> list["asyncio.Task[Outcome]"]:
-    return [asyncio.create_task(batcher.append(append)) for append in appends]
-
-
-async def test_what_arrives_while_a_commit_runs_forms_the_next_batch() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=100)
-    first = start(batcher, an_append())
-    await commits.begun()
-    others = start(batcher, *(an_append() for _ in range(5)))
-    commits.release(2)
-    assert await asyncio.gather(*first, *others) == [Appended()] * 6
-    assert [len(batch) for batch in commits.batches] == [1, 5]
-
-
-async def test_a_batch_has_one_command_of_an_aggregate_and_the_next_comes_after_it() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=100)
-    busy = start(batcher, an_append())
-    await commits.begun()
-    same, other = uuid4(), an_append()
-    one, two = an_append(same), an_append(same)
-    waiting = start(batcher, one, two, other)
-    commits.release(3)
-    await asyncio.gather(*busy, *waiting)
-    assert [list(batch) for batch in commits.batches[1:]] == [[one, other], [two]]
-
-
-async def test_a_batch_has_one_command_of_a_request_id() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=100)
-    busy = start(batcher, an_append())
-    await commits.begun()
-    waiting = start(batcher, an_append(request_id="r"), an_append(request_id="r"))
-    commits.release(3)
-    await asyncio.gather(*busy, *waiting)
-    assert [len(batch) for batch in commits.batches] == [1, 1, 1]
-
-
-async def test_batches_are_bounded_in_commands_and_bytes() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=1000)
-    busy = start(batcher, an_append())
-    await commits.begun()
-    many = start(batcher, *(an_append() for _ in range(MAX_BATCH_COMMANDS + 1)))
-    large = start(batcher, *(an_append(size=MAX_BATCH_BYTES // 2) for _ in range(3)))
-    commits.release(4)
-    await asyncio.gather(*busy, *many, *large)
-    assert [len(batch) for batch in commits.batches] == [1, MAX_BATCH_COMMANDS, 3, 1]
-
-
-async def test_too_many_waiting_are_refused_at_once_and_the_others_go_on() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=2)
-    busy = start(batcher, an_append())
-    await commits.begun()
-    waiting = start(batcher, an_append(), an_append())
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded) as refused:
-        await batcher.append(an_append())
-    assert refused.value.retry_after is not None
-    commits.release(2)
-    assert await asyncio.gather(*busy, *waiting) == [Appended()] * 3
-
-
-async def test_a_caller_that_is_cancelled_does_not_cancel_the_commit() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=10)
-    [caller] = start(batcher, an_append())
-    await commits.begun()
-    caller.cancel()
-    drained = asyncio.create_task(batcher.drain())
-    await asyncio.wait({caller})
-    assert not drained.done()
-    commits.release()
-    await drained
-
-
-async def test_a_caller_that_is_cancelled_while_it_waits_is_left_out() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=10)
-    busy = start(batcher, an_append())
-    await commits.begun()
-    gone, stays = start(batcher, an_append(), an_append())
-    await asyncio.sleep(0)
+async def test_a_caller_who_is_cancelled_while_waiting_is_left_out(batcher: Batcher, commits: Commits) -> None:
+    [first] = await appending(batcher, append(0))
+    await commits.begun.wait()
+    gone, stays = await appending(batcher, append(1), append(2))
     gone.cancel()
-    commits.release(2)
-    await asyncio.gather(*busy, stays)
-    assert [len(batch) for batch in commits.batches] == [1, 1]
+    await asyncio.wait({gone})
+    commits.let_go()
+    assert await first == await stays == Appended()
+    assert commits.batches == [[0], [2]]
 
 
-async def test_a_commit_that_fails_fails_its_batch_alone() -> None:
-    commits = Commits()
-    batcher = Batcher(commits.commit, max_waiting=10)
-    commits.fails = RuntimeError("broken")
-    [failing] = start(batcher, an_append())
-    await commits.begun()
-    commits.release()
-    with pytest.raises(RuntimeError, match="broken"):
-        await failing
-    commits.fails = None
-    [following] = start(batcher, an_append())
-    await commits.begun()
-    commits.release()
-    assert await following == Appended()
+async def test_a_caller_who_is_cancelled_while_its_commit_runs_cancels_no_commit(
+    batcher: Batcher, commits: Commits
+) -> None:
+    [gone] = await appending(batcher, append(0))
+    await commits.begun.wait()
+    gone.cancel()
+    [next_one] = await appending(batcher, append(1))
+    commits.let_go()
+    assert await next_one == Appended()
+    assert gone.cancelled()
+    assert commits.batches == [[0], [1]]
+
+
+async def test_everybody_gone_leaves_nothing_running(batcher: Batcher, commits: Commits) -> None:
+    [first] = await appending(batcher, append(0))
+    await commits.begun.wait()
+    waiting = await appending(batcher, append(1), append(2))
+    for each in waiting:
+        each.cancel()
+    commits.let_go()
+    await asyncio.wait_for(batcher.drain(), 1)
+    assert await first == Appended()
+    assert commits.batches == [[0]]
+    for each in waiting:
+        with suppress(asyncio.CancelledError):
+            await each
+
+
+async def test_more_than_may_wait_are_refused_at_once_with_a_delay(commits: Commits) -> None:
+    batcher = Batcher(commits, max_waiting=2)
+    begun = await appending(batcher, append(0))
+    await commits.begun.wait()
+    begun += await appending(batcher, append(1), append(2))
+    with pytest.raises(Overloaded) as refusal:
+        await batcher.append(append(3))
+    assert refusal.value.retry_after is not None
+    commits.let_go()
+    assert await asyncio.gather(*begun) == [Appended()] * 3
+    assert await batcher.append(append(4)) == Appended()
+
+
+async def test_a_drained_batcher_has_committed_all_that_waited(batcher: Batcher, commits: Commits) -> None:
+    begun = await appending(batcher, append(0), append(1, aggregate=9), append(2, aggregate=9))
+    commits.let_go()
+    await asyncio.wait_for(batcher.drain(), 1)
+    assert all(each.done() for each in begun)
