@@ -1,7 +1,9 @@
 """Settings of a process: environment variables, checked once at start."""
 
+import re
 import sys
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,6 +48,32 @@ def _brokers(value: str) -> str:
 
 
 KafkaBrokers = Annotated[str, AfterValidator(_brokers)]
+
+
+def _elasticsearch_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+:(\d+)(/\S*)?", value) or not _has_good_port(value):
+        raise ValueError("must be http://HOST:PORT or https://HOST:PORT")
+    return value
+
+
+ElasticsearchUrl = Annotated[str, AfterValidator(_elasticsearch_url)]
+
+
+def _redis_url(value: str) -> str:
+    if not re.fullmatch(r"rediss?://[^/\s]+(/\S*)?|unix:///\S+", value) or not _has_good_port(value):
+        raise ValueError("must be redis://HOST:PORT/NUMBER")
+    return value
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        urlsplit(url).port  # noqa: B018 -- reading it checks it
+    except ValueError:
+        return False
+    return True
 
 
 class ProcessSettings(BaseSettings):
