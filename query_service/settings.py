@@ -2,17 +2,15 @@
 
 from pydantic import Field, SecretStr
 
-from service_kit.settings import HostPort, ServiceSettings
+from service_kit.settings import ElasticsearchUrl, HostPort, RedisUrl, ServiceSettings
 
 
 class QuerySettings(ServiceSettings):
     """Settings of the query service. A field's name in capitals is its environment variable."""
 
     grpc_listen_address: HostPort = Field(default="127.0.0.1:50052", description="Where this process serves gRPC.")
-    read_es_url: str = Field(
-        pattern=r"^https?://[^/]+:\d+", description="Elasticsearch, which holds the read models; with its port."
-    )
-    redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis, which caches views; may be away.")
+    read_es_url: ElasticsearchUrl = Field(description="Elasticsearch, which holds the read models; with its port.")
+    redis_url: RedisUrl = Field(description="Redis, which caches views; may be away.")
     command_service_address: HostPort = Field(
         default="127.0.0.1:50051", description="The command service, for the event log."
     )

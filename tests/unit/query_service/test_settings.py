@@ -8,6 +8,19 @@ from query_service.settings import QuerySettings
 _GOOD = {"read_es_url": "http://es:9200", "redis_url": "redis://redis:6379/0", "token_signing_key": "0123456789abcdef"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("read_es_url", "https://user:password@es.example.org:9200/path"),
+        ("redis_url", "redis://redis"),
+        ("redis_url", "rediss://:password@redis:6379/1"),
+        ("redis_url", "unix:///run/redis.sock?db=1"),
+    ],
+)
+def test_servers_may_be_named_in_full(name: str, value: str) -> None:
+    QuerySettings(**{**_GOOD, name: value})  # type: ignore[arg-type]
+
+
 def test_what_must_be_set_is_enough() -> None:
     assert QuerySettings(**_GOOD).grpc_listen_address == "127.0.0.1:50052"  # type: ignore[arg-type]
 
@@ -18,7 +31,11 @@ def test_what_must_be_set_is_enough() -> None:
         ("token_signing_key", "0123456789abcde"),
         ("read_es_url", "es:9200"),
         ("read_es_url", "http://es"),
+        ("read_es_url", "http://es:92OO"),
+        ("read_es_url", "http://es:99999"),
         ("redis_url", "redis:6379"),
+        ("redis_url", "redis://"),
+        ("redis_url", "redis://redis:port/0"),
         ("command_service_address", "command"),
         ("read_index_prefix", "Orders*"),
         ("consistency_wait_seconds", -1),
