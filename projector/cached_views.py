@@ -37,16 +37,17 @@ class CachedViews:
         """Puts the documents' views; while the cache is away that takes no time."""
         self._owed.update({id_: self._entry(document) for id_, document in documents.items()})
         if not self._away:
-            await self._pay()
+            await self.pay()
 
     async def keep_paying(self) -> None:
         """Puts what is owed when the cache is back; runs until it is cancelled."""
         while True:
             await asyncio.sleep(_RETRY_SECONDS)
             if self._away:
-                await self._pay()
+                await self.pay()
 
-    async def _pay(self) -> None:
+    async def pay(self) -> None:
+        """Puts what is owed, as far as the cache takes it."""
         try:
             while some := dict(islice(self._owed.items(), _AT_ONCE)):
                 await self._cache.put_all(some)

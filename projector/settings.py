@@ -2,14 +2,14 @@
 
 from pydantic import Field
 
-from service_kit.settings import HostPort, ServiceSettings
+from service_kit.settings import HostPort, KafkaBrokers, ServiceSettings
 
 
 class ProjectorSettings(ServiceSettings):
     """Settings of the projector. A field's name in capitals is its environment variable."""
 
     grpc_listen_address: HostPort = Field(default="127.0.0.1:50053", description="Where this process serves gRPC.")
-    kafka_brokers: str = Field(min_length=1, description="Kafka's brokers: HOST:PORT, separated by commas.")
+    kafka_brokers: KafkaBrokers = Field(description="Kafka bootstrap servers, comma-separated HOST:PORT.")
     read_es_url: str = Field(
         pattern=r"^https?://[^/]+:\d+", description="Elasticsearch, which holds the read models; with its port."
     )

@@ -66,6 +66,7 @@ async def _some_orders(write_side: WriteSide, customer_id: str) -> list[str]:
     ids=["items", "overloaded", "misconfigured", "answer lost"],
 )
 async def test_what_elasticsearch_does_not_take_is_written_when_it_does(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,
@@ -105,7 +106,7 @@ async def test_a_request_that_is_not_answered_is_given_up_and_made_again(
 
 
 async def test_a_blocked_index_delays_everything_and_condemns_nothing(
-    settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, order_id: str, customer_id: str
+    *, settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, order_id: str, customer_id: str
 ) -> None:
     async with running(settings):
         await read_side.exists()
@@ -118,7 +119,7 @@ async def test_a_blocked_index_delays_everything_and_condemns_nothing(
 
 
 async def test_a_projector_that_starts_before_elasticsearch_waits_for_it(
-    settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, order_id: str, customer_id: str
+    *, settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, order_id: str, customer_id: str
 ) -> None:
     real, settings["read_es_url"] = settings["read_es_url"], f"http://{free_address()}"
     proxy = TcpProxy(real.removeprefix("http://"), settings["read_es_url"].removeprefix("http://"))
@@ -131,6 +132,7 @@ async def test_a_projector_that_starts_before_elasticsearch_waits_for_it(
 
 
 async def test_while_redis_is_away_documents_are_written_and_views_follow_when_it_is_back(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,
@@ -163,6 +165,7 @@ async def test_while_redis_is_away_documents_are_written_and_views_follow_when_i
 
 
 async def test_a_redis_that_hangs_does_not_hold_the_projection_up(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,
@@ -182,6 +185,7 @@ async def test_a_redis_that_hangs_does_not_hold_the_projection_up(
 
 @pytest.mark.parametrize("fault", [refused(503), every_other_is_turned_away])
 async def test_a_projector_that_is_stopped_in_an_outage_stops_soon_and_loses_nothing(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,

@@ -61,7 +61,7 @@ def orders(write_side: WriteSide, customer_id: str) -> _Orders:
 
 @pytest.mark.parametrize("poison", _POISONS)
 async def test_a_message_that_is_no_known_event_stops_its_partition_only(
-    settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, orders: _Orders, poison: str
+    *, settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, orders: _Orders, poison: str
 ) -> None:
     topic = write_side.topics["order"]
     before = orders.create(_POISONED, 3)
@@ -121,6 +121,7 @@ def _event_in_the_log_that_is_not_known(write_side: WriteSide, order_id: str, cu
     "poison", [_gap_without_a_log, _document_that_elasticsearch_rejects, _event_in_the_log_that_is_not_known]
 )
 async def test_an_order_that_cannot_be_projected_stops_its_partition_and_no_other_order_before_or_elsewhere(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,
@@ -146,7 +147,7 @@ async def test_an_order_that_cannot_be_projected_stops_its_partition_and_no_othe
 
 
 async def test_a_customers_event_that_is_not_known_stops_its_partition_only(
-    settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, orders: _Orders, customer_id: str
+    *, settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, orders: _Orders, customer_id: str
 ) -> None:
     recorded = write_side.record_customer(customer_id, "Zoë")
     recorded.event_type = "orderflow.customers.v1.CustomerCloned"

@@ -156,7 +156,7 @@ async def test_a_changed_customer_over_an_outdated_document_in_memory_keeps_the_
 
 
 async def test_a_slow_process_does_not_bring_an_order_back(
-    process: Process, write_side: WriteSide, read_side: ReadSide, order: _Order
+    process: Process, read_side: ReadSide, order: _Order
 ) -> None:
     slow, fast = process(), process()
     await order.project(slow, 1)

@@ -43,10 +43,12 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         self._server: grpc.aio.Server | None = None
 
     async def create_topics(self) -> None:
+        """Makes the topics."""
         topics = [NewTopic(topic, PARTITIONS, 1) for topic in self.topics.values()]
         await asyncio.gather(*map(asyncio.wrap_future, self._admin.create_topics(topics).values()))
 
     async def delete_topics(self) -> None:
+        """Deletes the topics, as far as they are there."""
         deleting = self._admin.delete_topics(list(self.topics.values())).values()
         await asyncio.gather(*map(asyncio.wrap_future, deleting), return_exceptions=True)
 
@@ -116,8 +118,11 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         self._producer.flush()
 
     async def BatchGetCustomers(
-        self, request: queries_pb2.BatchGetCustomersRequest, context: Context
+        self,
+        request: queries_pb2.BatchGetCustomersRequest,
+        context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> queries_pb2.BatchGetCustomersResponse:
+        """The customers as they are now."""
         response = queries_pb2.BatchGetCustomersResponse(
             customers=[self.customers[id_] for id_ in request.customer_ids if id_ in self.customers],
             missing_customer_ids=[id_ for id_ in request.customer_ids if id_ not in self.customers],
@@ -127,8 +132,11 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         return response
 
     async def ReadAggregate(
-        self, request: event_log_pb2.ReadAggregateRequest, context: Context
+        self,
+        request: event_log_pb2.ReadAggregateRequest,
+        context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> AsyncIterator[event_log_pb2.ReadAggregateResponse]:
+        """A range of versions in one chunk."""
         wanted = range(request.after_version + 1, request.to_version + 1)
         events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
         yield event_log_pb2.ReadAggregateResponse(events=events)

@@ -1,0 +1,119 @@
+"""Each message's own trace shows its consumption, its projection, the customer's look-up and the write."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.projector.conftest import Settings
+from tests.integration.projector.process import started
+from tests.integration.projector.read_side import ReadSide
+from tests.integration.projector.write_side import WriteSide
+from tests.support.eventually import eventually
+from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
+from tests.unit.read_models.builders import created
+
+_CLIENT, _CONSUMER = 3, 5
+
+
+@pytest.fixture
+def otlp() -> Iterator[OtlpReceiver]:
+    receiver = OtlpReceiver()
+    yield receiver
+    receiver.close()
+
+
+class Trace:
+    """A trace that a message continues."""
+
+    def __init__(self, *, sampled: bool = True) -> None:
+        self.id = uuid.uuid4().hex
+        self.parent_id = uuid.uuid4().hex[:16]
+        self.traceparent = f"00-{self.id}-{self.parent_id}-{'01' if sampled else '00'}"
+
+    async def spans(self, otlp: OtlpReceiver, *names: str) -> dict[str, ReceivedSpan]:
+        """The trace's spans by name, once these are there."""
+
+        async def there() -> dict[str, ReceivedSpan]:
+            received = otlp.trace(self.id)
+            spans = {span.name: span for span in received}
+            assert len(spans) == len(received), received
+            assert set(names) <= set(spans), list(spans)
+            return spans
+
+        return await eventually(there, what="the trace")
+
+
+def _publish_created(write_side: WriteSide, order_id: str, customer_id: str, trace: Trace) -> None:
+    recorded = write_side.record(created(order_id=order_id, customer_id=customer_id))
+    write_side.publish(*recorded, traceparent=trace.traceparent)
+
+
+async def test_every_order_of_a_batch_has_the_whole_way_in_its_own_trace(
+    settings: Settings, write_side: WriteSide, read_side: ReadSide, otlp: OtlpReceiver, customer_id: str
+) -> None:
+    write_side.record_customer(customer_id, "Zoë")
+    orders = {str(uuid.uuid4()): Trace() for _ in range(3)}
+    unsampled = Trace(sampled=False)
+    for order_id, trace in orders.items():
+        _publish_created(write_side, order_id, customer_id, trace)
+    _publish_created(write_side, str(uuid.uuid4()), customer_id, unsampled)
+    topic, bulk = write_side.topics["order"], f"bulk {read_side.index}"
+    async with started(settings, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_BSP_SCHEDULE_DELAY="100"):
+        await read_side.caught_up()
+        for order_id, trace in orders.items():
+            spans = await trace.spans(otlp, f"process {topic}", "project orders", "enrich", bulk)
+            process, project = spans[f"process {topic}"], spans["project orders"]
+            assert (process.parent_id, process.span.kind) == (trace.parent_id, _CONSUMER)
+            assert process.attributes == {
+                "messaging.system": "kafka",
+                "messaging.operation.name": "process",
+                "messaging.operation.type": "process",
+                "messaging.destination.name": topic,
+                "messaging.destination.partition.id": process.attributes["messaging.destination.partition.id"],
+                "messaging.kafka.offset": process.attributes["messaging.kafka.offset"],
+                "messaging.consumer.group.name": f"{settings['kafka_topic_prefix']}.projector.orders",
+                "orderflow.projection.name": "orders",
+                "orderflow.event.type": "orderflow.orders.v1.OrderCreated",
+                "orderflow.order.id": order_id,
+            }
+            assert project.parent_id == process.span_id
+            assert spans["enrich"].parent_id == project.span_id
+            assert (spans[bulk].parent_id, spans[bulk].span.kind) == (project.span_id, _CLIENT)
+            assert spans[bulk].attributes["db.system.name"] == "elasticsearch"
+            assert spans[bulk].attributes["db.collection.name"] == read_side.index
+            assert spans[bulk].attributes["db.operation.name"] == "bulk"
+    assert otlp.trace(unsampled.id) == []
+
+
+async def test_a_customers_change_has_the_rewriting_of_their_orders_in_its_trace(
+    *,
+    settings: Settings,
+    write_side: WriteSide,
+    read_side: ReadSide,
+    otlp: OtlpReceiver,
+    order_id: str,
+    customer_id: str,
+) -> None:
+    trace = Trace()
+    write_side.publish(*write_side.record(created(order_id=order_id, customer_id=customer_id)))
+    async with started(settings, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_BSP_SCHEDULE_DELAY="100"):
+        await read_side.has(order_id, version=1)
+        await read_side.caught_up()
+        write_side.publish(write_side.record_customer(customer_id, "Zoë"), traceparent=trace.traceparent)
+        topic = write_side.topics["customer"]
+        spans = await trace.spans(otlp, f"process {topic}", "project orders", "enrich", f"bulk {read_side.index}")
+        assert spans[f"process {topic}"].attributes["orderflow.customer.id"] == customer_id
+        client = spans["/orderflow.customers.v1.CustomerService/BatchGetCustomers"]
+        assert client.parent_id == spans["enrich"].span_id
+
+
+@pytest.mark.usefixtures("read_side")
+async def test_a_message_that_cannot_be_projected_shows_it_in_its_trace(
+    settings: Settings, write_side: WriteSide, otlp: OtlpReceiver, order_id: str
+) -> None:
+    trace, topic = Trace(), write_side.topics["order"]
+    write_side.publish_raw(topic, order_id, b"", [("traceparent", trace.traceparent.encode())])
+    async with started(settings, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_BSP_SCHEDULE_DELAY="100"):
+        spans = await trace.spans(otlp, f"process {topic}")
+        assert spans[f"process {topic}"].span.status.message == "Undecodable"

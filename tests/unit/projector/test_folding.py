@@ -1,0 +1,80 @@
+"""Which events of an order are folded, whatever comes in."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from orderflow.orders.v1 import views_pb2
+from projector.errors import EventsMissing, Unfoldable
+from projector.event_log import EventLog
+from projector.events import OrderEvent
+from projector.folding import folded
+from read_models import orders
+from tests.unit.read_models.builders import ORDER, confirmed, created, delivered, euros, paid, shipped
+
+_HISTORY: list[orders.OrderEvent] = [created(), paid(euros(20)), confirmed(), shipped(), delivered()]
+_EVENTS = {version: OrderEvent(ORDER, version, event) for version, event in enumerate(_HISTORY, start=1)}
+
+
+class EventLogInMemory(EventLog):
+    """Has the whole history, or nothing; remembers what was read."""
+
+    def __init__(self, *, empty: bool = False) -> None:
+        self._empty = empty
+        self.reads: list[tuple[int, int]] = []
+
+    async def read(self, order_id: str, after: int, to: int) -> Sequence[OrderEvent]:
+        """The range, unless it has nothing."""
+        self.reads.append((after, to))
+        if self._empty:
+            raise EventsMissing(order_id)
+        return [_EVENTS[version] for version in range(after + 1, to + 1)]
+
+
+def _at(version: int) -> views_pb2.OrderView | None:
+    """The view that the history has up to a version."""
+    view = None
+    for event in list(_EVENTS.values())[:version]:
+        view = orders.evolve(view, event.event, event.version)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("present", "come", "reads"),
+    [
+        (0, [1], []),
+        (0, [1, 2, 3], []),
+        (2, [3], []),
+        (2, [1, 2, 3], []),
+        (0, [1, 1, 2, 1, 2, 3], []),
+        (0, [2], [(0, 1)]),
+        (1, [4], [(1, 3)]),
+        (0, [1, 3, 2, 5], [(1, 2), (3, 4)]),
+    ],
+)
+async def test_each_event_is_folded_once_and_in_order(
+    present: int, come: list[int], reads: list[tuple[int, int]]
+) -> None:
+    log = EventLogInMemory()
+    assert await folded(ORDER, _at(present), [_EVENTS[each] for each in come], log) == _at(max(come))
+    assert log.reads == reads
+
+
+@pytest.mark.parametrize("come", [[1], [2, 1], [3, 3]])
+async def test_of_repeats_alone_the_given_view_is_left(come: list[int]) -> None:
+    view = _at(3)
+    assert await folded(ORDER, view, [_EVENTS[each] for each in come], EventLogInMemory()) is view
+
+
+async def test_what_the_log_lacks_too_is_no_reason_to_skip_it() -> None:
+    with pytest.raises(EventsMissing):
+        await folded(ORDER, _at(1), [_EVENTS[3]], EventLogInMemory(empty=True))
+
+
+async def test_a_fold_that_fails_is_a_defect_of_this_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> views_pb2.OrderView:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(orders, "evolve", broken)
+    with pytest.raises(Unfoldable, match="ZeroDivisionError"):
+        await folded(ORDER, None, [_EVENTS[1]], EventLogInMemory())
