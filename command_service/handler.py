@@ -1,10 +1,12 @@
 """Handles every command of every aggregate: decide on the state at hand, append, answer."""
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 from google.protobuf.message import Message
@@ -42,6 +44,7 @@ class CommandHandler(Generic[State]):
     A command is decided first on the state at hand: the cached one, or that of nothing where the command creates
     its aggregate. The append accepts it only if that was the present state. Nothing is refused on a state at hand:
     before that, the request's answer is looked up and the command is decided again on the events themselves.
+    Commands to the same aggregate take turns: at once, all but one would be decided in vain.
 
     Args:
         cached_states: how many aggregates' states are kept.
@@ -61,6 +64,7 @@ class CommandHandler(Generic[State]):
         self._aggregate = aggregate
         self._store = store
         self._states: LRUCache[uuid.UUID, State] = LRUCache(cached_states)
+        self._turns: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
         self._clock = clock
         self._new_id = new_id
 
@@ -82,7 +86,8 @@ class CommandHandler(Generic[State]):
             span.set_attribute("orderflow.command.type", message.DESCRIPTOR.full_name)
             span.set_attribute("orderflow.aggregate.id", str(request.aggregate_id))
             span.set_attributes(self._aggregate.attributes(message))
-            response = await self._on_state_at_hand(request) or await self._on_fresh_state(request)
+            async with self._turns.setdefault(request.aggregate_id, asyncio.Lock()):
+                response = await self._on_state_at_hand(request) or await self._on_fresh_state(request)
         return answer.FromString(response)
 
     async def state_of(self, aggregate_id: uuid.UUID) -> State:

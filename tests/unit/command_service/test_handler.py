@@ -1,5 +1,6 @@
 """What the command handler promises around the rules: one effect a request id, versions, names, nothing on refusal."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -59,6 +60,7 @@ class Store(MemoryEventStore):
 
     async def append(self, append: Append) -> Outcome:
         """Lets the next rival in; its own append lets none in."""
+        await asyncio.sleep(0)  # as any real store does, it lets others run
         rivals, self.rivals = self.rivals, iter(())
         rival = next(rivals, None)
         if rival is not None:
@@ -453,6 +455,32 @@ async def test_a_command_without_expectation_is_never_refused_for_the_version(
     refusal = await refused(orders(confirm()))
     assert refusal.reason_name == "OVERLOADED", "a rival was faster every time"
     assert "OrderConfirmed" not in stored(store)
+
+
+async def test_commands_to_one_order_at_once_take_turns_and_none_is_decided_in_vain(
+    orders: Orders, store: Store
+) -> None:
+    await orders(create())
+    answers = await asyncio.gather(*[orders(add(request_id=f"r-{number}")) for number in range(50)])
+    assert sorted(answer.version for answer in answers) == [*range(2, 52)]
+    assert len(store.appends) == 51
+
+
+async def test_the_same_request_twice_at_once_has_one_effect_and_one_answer(
+    orders: Orders, elsewhere: Orders, store: Store
+) -> None:
+    await orders(create())
+    first, *others = await asyncio.gather(*[to(add(request_id="r-1")) for to in (orders, orders, elsewhere, elsewhere)])
+    assert others == [first] * 3
+    assert stored(store) == ["OrderCreated", "ItemAdded"]
+
+
+async def test_a_caller_who_gives_up_waiting_does_not_hold_up_the_others(orders: Orders) -> None:
+    await orders(create())
+    calls = [asyncio.create_task(orders(add())) for _ in range(3)]
+    await asyncio.sleep(0)
+    calls[1].cancel()
+    assert [(await each).version for each in (calls[0], calls[2])] == [2, 3]
 
 
 # States at hand.
