@@ -165,10 +165,9 @@ async def test_a_call_in_flight_finishes_when_the_server_stops_and_new_ones_are_
         await server.scripted.called.wait()
         await server.becomes(SERVING)
         watching = server.health_stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watching.read()).status == SERVING
         server.stop.set()
-        async for answer in watching:
-            if answer.status == NOT_SERVING:
-                break
+        assert (await watching.read()).status == NOT_SERVING
         watching.cancel()
         async with grpc.aio.insecure_channel(server.address) as late:
             with pytest.raises(grpc.aio.AioRpcError, match="UNAVAILABLE"):
