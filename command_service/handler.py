@@ -21,7 +21,7 @@ from orderflow.common.v1 import consistency_pb2
 from orderflow.events.v1 import event_log_pb2
 from service_kit import consistency_token
 from service_kit.errors import ServiceError
-from service_kit.telemetry import traceparent
+from service_kit.telemetry import inner_span, traceparent
 
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
@@ -74,7 +74,7 @@ class CommandHandler(Generic[State]):
         Raises:
             ServiceError: the command is refused and has stored nothing.
         """
-        with _tracer.start_as_current_span(f"handle {type(message).__name__}") as span:
+        with inner_span(_tracer, f"handle {type(message).__name__}") as span:
             request = Request.of(
                 message,
                 answer,
@@ -135,7 +135,7 @@ class CommandHandler(Generic[State]):
             ) from overtaken
 
     async def _attempt(self, request: Request[Answer]) -> bytes:
-        with _tracer.start_as_current_span("load"):
+        with inner_span(_tracer, "load"):
             history, remembered = await self._store.load(request.aggregate_id, request.key)
         if remembered is not None:
             return request.recalled(remembered)
@@ -149,7 +149,7 @@ class CommandHandler(Generic[State]):
         return await self._append(request, decision)
 
     def _decide(self, request: Request[Answer], state: State) -> _Decision[State]:
-        with _tracer.start_as_current_span("decide"):
+        with inner_span(_tracer, "decide"):
             expected = request.expected_version
             if expected is not None and state.version not in (0, expected):
                 raise _mismatch(state.version)
@@ -166,7 +166,8 @@ class CommandHandler(Generic[State]):
             _Overtaken: the aggregate is not in the state that was decided on.
             VersionMismatch: it is not, and the caller expects that version.
         """
-        with _tracer.start_as_current_span(
+        with inner_span(
+            _tracer,
             "append event_store",
             kind=trace.SpanKind.CLIENT,
             attributes={

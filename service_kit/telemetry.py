@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import Attributes
 
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
@@ -38,9 +39,36 @@ def telemetry(service_name: str) -> Iterator[None]:
 
 def traceparent() -> tuple[str, str]:
     """The current span's W3C `traceparent` and `tracestate`; empty strings where there is none."""
-    carrier: dict[str, str] = {}
-    _TRACE_CONTEXT.inject(carrier)
-    return carrier.get("traceparent", ""), carrier.get("tracestate", "")
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return "", ""
+    return (
+        f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}",
+        context.trace_state.to_header(),
+    )
+
+
+@contextmanager
+def inner_span(
+    tracer: trace.Tracer,
+    name: str,
+    *,
+    kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    attributes: Attributes = None,
+) -> Iterator[trace.Span]:
+    """A span below the current one; where that is not sampled, the current one itself, at no cost.
+
+    An exception is an error of a call to another system (kind CLIENT); inside, it may be a refusal by rule.
+    """
+    current = trace.get_current_span()
+    if not current.is_recording():
+        yield current
+        return
+    fails = kind is trace.SpanKind.CLIENT
+    with tracer.start_as_current_span(
+        name, kind=kind, attributes=attributes, record_exception=fails, set_status_on_exception=fails
+    ) as span:
+        yield span
 
 
 def context_of(carrier: Mapping[str, str]) -> Context:
