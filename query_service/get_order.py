@@ -15,6 +15,8 @@ from query_service.order_index import OrderIndex
 from query_service.past_orders import PastOrders
 from query_service.stored_order import StoredOrder
 
+_NEVER_STALE = consistency_pb2.ViewFreshness(source=consistency_pb2.READ_SOURCE_EVENT_LOG)
+
 
 class GetOrder:
     """The use case GetOrder.
@@ -72,9 +74,6 @@ class GetOrder:
         if order is not None:
             await self._cache.put(order)
         return order
-
-
-_NEVER_STALE = consistency_pb2.ViewFreshness(source=consistency_pb2.READ_SOURCE_EVENT_LOG)
 
 
 def _unseen(view: views_pb2.OrderView, min_version: int, wanted: Wanted) -> EventualConsistencyTimeout | None:

@@ -57,12 +57,14 @@ class PointsInTime:
                 await self._index.close(shown.point)
 
     async def _resumed(self, wanted: Wanted, point: PointInTime | None, deadline: Deadline) -> Shown | None:
-        if point is None or not await self._index.is_open(point, deadline):
+        if point is None:
             return None
         try:
+            if not await self._index.is_open(point, deadline):
+                return None
             await self._check(point, wanted, deadline)
-        except EventualConsistencyTimeout:
-            return None
+        except (EventualConsistencyTimeout, ReadModelUnavailable):
+            return None  # it will never show it; or the server that held it is gone
         return Shown(point, _freshness(point, wanted, timedelta(0)))
 
     async def _opened(self, wanted: Wanted, deadline: Deadline) -> Shown:

@@ -19,6 +19,7 @@ from orderflow.orders.v1.order_pb2 import (
     ORDER_STATUS_SHIPPED,
 )
 from orderflow.orders.v1.views_pb2 import OrderView
+from query_service import points_in_time
 from tests.integration.query_service.client import Queries
 from tests.integration.query_service.conftest import StartService, running_service
 from tests.integration.query_service.read_model import ReadModel
@@ -215,3 +216,19 @@ async def test_a_server_that_stops_closes_the_points_in_time_of_its_streams(read
         assert await read_model.open_points_in_time() == 1
     assert await read_model.open_points_in_time() == 0
     gc.collect()  # an unclosed connection would warn
+
+
+async def test_a_point_in_time_lives_as_long_as_its_reader_is_slow(
+    read_model: ReadModel, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points_in_time, "KEEP_ALIVE_SECONDS", 0.1)
+    await read_model.put(*(an_order() for _ in range(3000)))
+    stream = queries.stub.ListOrders(queries_pb2.ListOrdersRequest())
+    assert [order async for order in _orders_of_first_chunk(stream)]
+    before = await read_model.searches()
+
+    async def is_kept_alive() -> bool:
+        return await read_model.searches() - before > 10
+
+    await eventually(is_kept_alive)
+    stream.cancel()
