@@ -66,20 +66,19 @@ def _microseconds_up(time: Timestamp) -> int:
 def _total(given: queries_pb2.OrderFilter) -> list[Condition]:
     bounds: Condition = {}
     if given.HasField("min_total"):
-        bounds["gte"] = _minor_units(given.min_total, "filter.min_total")
+        bounds["gte"] = _ten_thousandths(given.min_total, "filter.min_total")
     if given.HasField("max_total"):
-        bounds["lte"] = _minor_units(given.max_total, "filter.max_total")
+        bounds["lte"] = _ten_thousandths(given.max_total, "filter.max_total")
     currency = given.min_total.currency_code or given.max_total.currency_code
-    return [{"term": {"currency": currency}}, {"range": {"total_minor": bounds}}] if bounds else []
+    return [{"term": {"currency": currency}}, {"range": {"total_e4": bounds}}] if bounds else []
 
 
-def _minor_units(money: Money, field: str) -> int:
+def _ten_thousandths(money: Money, field: str) -> int:
+    """The amount as the index keeps totals: in 10^-4 of a unit."""
     try:
         exponent: int = Currency(money.currency_code).exponent or 0
     except ValueError:
         raise InvalidArgument.of(f"{field}.currency_code", "is no currency of ISO 4217") from None
-    minor_units_per_unit = int(10**exponent)
-    minor_units, rest = divmod(money.nanos * minor_units_per_unit, _NANOS_PER_UNIT)
-    if rest:
+    if money.nanos * 10**exponent % _NANOS_PER_UNIT:
         raise InvalidArgument.of(f"{field}.nanos", f"is finer than the minor unit of {money.currency_code}")
-    return min(money.units * minor_units_per_unit + minor_units, _MAX_LONG)
+    return min(money.units * 10**4 + money.nanos // 10**5, _MAX_LONG)

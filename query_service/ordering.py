@@ -6,7 +6,7 @@ from typing import Any
 
 from service_kit.errors import InvalidArgument
 
-_FIELDS = {"create_time": "create_time_us", "update_time": "update_time_us", "total_amount": "total_minor"}
+_FIELDS = {"create_time": "create_time_us", "update_time": "update_time_us", "total_amount": "total_e4"}
 
 
 @dataclass(frozen=True, slots=True)

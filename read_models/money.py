@@ -1,10 +1,8 @@
-"""Sums of google.type.Money, exact, and amounts in the minor unit of their currency."""
+"""Sums of google.type.Money, exact, and amounts as numbers that compare across currencies."""
 
 from google.type import money_pb2
-from iso4217 import Currency
 
 _NANOS = 10**9
-_USUAL_EXPONENT = 2
 
 
 def zero(currency: str) -> money_pb2.Money:
@@ -18,16 +16,12 @@ def add(first: money_pb2.Money, second: money_pb2.Money) -> money_pb2.Money:
     return money_pb2.Money(currency_code=first.currency_code or second.currency_code, units=units, nanos=nanos)
 
 
-def in_minor_units(money: money_pb2.Money) -> int:
-    """The amount in the currency's smallest unit, e.g. cents; finer parts, which no event has, are cut off.
+def in_ten_thousandths(money: money_pb2.Money) -> int:
+    """The amount in 10^-4 of a unit, into which the minor unit of every currency fits: numbers that compare.
 
-    A currency that ISO 4217 has dropped since (history keeps it) counts as one with two decimals.
+    Finer parts, which no event has, are cut off.
     """
-    try:
-        exponent = Currency(money.currency_code).exponent
-    except ValueError:
-        exponent = _USUAL_EXPONENT
-    return int(_in_nanos(money) * 10 ** (exponent or 0) // _NANOS)
+    return _in_nanos(money) // 10**5
 
 
 def _in_nanos(money: money_pb2.Money) -> int:

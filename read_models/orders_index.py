@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from orderflow.orders.v1 import order_pb2, views_pb2
-from read_models.money import in_minor_units
+from read_models.money import in_ten_thousandths
 from read_models.text import fold_text
 
 
@@ -31,7 +31,7 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
         "customer_id": view.customer_id,
         "status": order_pb2.OrderStatus.Name(view.status).removeprefix("ORDER_STATUS_"),
         "currency": view.total_amount.currency_code,
-        "total_minor": in_minor_units(view.total_amount),
+        "total_e4": in_ten_thousandths(view.total_amount),
         "create_time_us": view.create_time.ToMicroseconds(),
         "update_time_us": view.update_time.ToMicroseconds(),
         "create_month": view.create_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m"),

@@ -45,18 +45,18 @@ def test_a_time_between_microseconds_admits_what_comes_after_it(nanos: int, firs
 
 
 @pytest.mark.parametrize(
-    ("money", "minor_units"),
+    ("money", "e4"),
     [
-        (Money(currency_code="EUR", units=10, nanos=10_000_000), 1001),
-        (Money(currency_code="JPY", units=10), 10),
-        (Money(currency_code="KWD", units=1, nanos=1_000_000), 1001),
+        (Money(currency_code="EUR", units=10, nanos=10_000_000), 100_100),
+        (Money(currency_code="JPY", units=10), 100_000),
+        (Money(currency_code="KWD", units=1, nanos=1_000_000), 10_010),
         (Money(currency_code="EUR", units=2**63 - 1), 2**63 - 1),
     ],
 )
-def test_amounts_count_in_the_minor_unit_of_their_currency(money: Money, minor_units: int) -> None:
+def test_amounts_count_in_ten_thousandths_whatever_the_currency(money: Money, e4: int) -> None:
     currency = {"term": {"currency": money.currency_code}}
-    assert conditions(OrderFilter(min_total=money)) == [currency, {"range": {"total_minor": {"gte": minor_units}}}]
-    assert conditions(OrderFilter(max_total=money)) == [currency, {"range": {"total_minor": {"lte": minor_units}}}]
+    assert conditions(OrderFilter(min_total=money)) == [currency, {"range": {"total_e4": {"gte": e4}}}]
+    assert conditions(OrderFilter(max_total=money)) == [currency, {"range": {"total_e4": {"lte": e4}}}]
 
 
 @pytest.mark.parametrize(

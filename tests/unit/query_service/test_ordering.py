@@ -14,7 +14,7 @@ from service_kit.errors import InvalidArgument
         ("  update_time   asc ", [{"update_time_us": "asc"}, {"order_id": "asc"}]),
         (
             "total_amount desc,create_time asc",
-            [{"total_minor": "desc"}, {"create_time_us": "asc"}, {"order_id": "desc"}],
+            [{"total_e4": "desc"}, {"create_time_us": "asc"}, {"order_id": "desc"}],
         ),
     ],
 )
