@@ -21,7 +21,10 @@ def listing(services: Services) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "ordersctl", "--query-address", services.address, "order", "list"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     pipe = subprocess.PIPE
+    # Tests may run in the background, where a shell has Ctrl-C ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        signal.signal(signal.SIGINT, before)
         try:
             yield process
         finally:
