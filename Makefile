@@ -40,6 +40,12 @@ clean: ## stops what runs of this work tree and forgets its data
 test: bootstrap ## everything a change must pass, on real servers of its own; PYTEST_ARGS=... for pytest
 	@deploy/local/test.sh $(PYTEST_ARGS)
 
+.PHONY: bench-write
+bench-write: bootstrap ## measures the write side's figures on the test profile's servers
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.write
+	@$(STACK) --profile test down
+
 .PHONY: check
 check: bootstrap ## format, lint, types, imports, protos and unit tests, in under a minute
 	@deploy/local/check.sh
