@@ -120,7 +120,6 @@ def _kafka(settings: ProjectorSettings) -> dict[str, str | int]:
         "auto.offset.reset": "earliest",
         "session.timeout.ms": 6000,  # of a killed process: its partitions wait so long for another
         "heartbeat.interval.ms": 2000,
-        "topic.metadata.refresh.interval.ms": 5000,  # topics may be made after this process starts
     }
 
 

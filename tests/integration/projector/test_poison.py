@@ -146,6 +146,30 @@ async def test_an_order_that_cannot_be_projected_stops_its_partition_and_no_othe
     assert await read_side.document(order_id) is None
 
 
+async def test_of_several_causes_in_a_batch_the_first_stops_the_partition(
+    *,
+    settings: Settings,
+    write_side: WriteSide,
+    read_side: ReadSide,
+    logs: Logs,
+    orders: _Orders,
+    order_id: str,
+    customer_id: str,
+) -> None:
+    topic = write_side.topics["order"]
+    before = orders.create(_POISONED, 3)
+    _gap_without_a_log(write_side, order_id, customer_id)
+    for _ in range(3):
+        _gap_without_a_log(write_side, str(uuid.uuid4()), customer_id)
+    write_side.publish_raw(topic, "0000", b"", [], partition=_POISONED)
+    async with running(settings):
+        assert (await logs.has("partition stopped"))["offset"] == 3
+    assert len(logs.of("cannot be projected")) == 5
+    assert await read_side.committed(topic, _POISONED) == 3
+    for each in before:
+        await read_side.has(each, version=1)
+
+
 async def test_a_customers_event_that_is_not_known_stops_its_partition_only(
     *, settings: Settings, write_side: WriteSide, read_side: ReadSide, logs: Logs, orders: _Orders, customer_id: str
 ) -> None:

@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
 from orderflow.admin.v1 import projection_admin_service_pb2_grpc
+from projector.index import ReadModelIndex
 from read_models import orders_index
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.process import started
@@ -125,6 +126,12 @@ async def test_several_that_start_at_once_share_one_index_and_the_work(
         for each in ids:
             await read_side.has(each, version=2, customer_version=1)
         await read_side.caught_up()
+
+
+async def test_an_index_that_many_create_at_once_is_created_once(read_side: ReadSide) -> None:
+    indices = [ReadModelIndex(read_side.elasticsearch, read_side.alias) for _ in range(8)]
+    opened = await asyncio.gather(*(each.open(orders_index.index_body()) for each in indices))
+    assert {(each.name, each.generation) for each in opened} == {(read_side.index, 1)}
 
 
 async def test_an_index_with_another_mapping_is_refused_in_one_line(settings: Settings, read_side: ReadSide) -> None:
