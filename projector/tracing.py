@@ -21,6 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from service_kit.telemetry import context_of
 
 _PROCESS = "process"
+_tracer = trace.get_tracer("projector")
 
 Spans: TypeAlias = Mapping[str, Sequence[Span]]
 """The spans that work on an aggregate belongs under, by the aggregate's id."""
@@ -28,7 +29,7 @@ Spans: TypeAlias = Mapping[str, Sequence[Span]]
 
 def message_span(topic: str, partition: int, offset: int, group: str, headers: Mapping[str, str]) -> Span:
     """The span of a message's whole processing, in the trace that its headers name."""
-    return _tracer().start_span(
+    return _tracer.start_span(
         f"{_PROCESS} {topic}",
         context_of(headers),
         SpanKind.CONSUMER,
@@ -46,7 +47,7 @@ def message_span(topic: str, partition: int, offset: int, group: str, headers: M
 
 def projection_span(message: Span, projection: str) -> Span:
     """The span of an event's projection, within that of its message."""
-    return _tracer().start_span(f"project {projection}", trace.set_span_in_context(message))
+    return _tracer.start_span(f"project {projection}", trace.set_span_in_context(message))
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def under_each(
     for parent in distinct:
         if parent.is_recording():
             links = [Link(children[0].get_span_context())] if children else []
-            children.append(_tracer().start_span(name, trace.set_span_in_context(parent), kind, attributes, links))
+            children.append(_tracer.start_span(name, trace.set_span_in_context(parent), kind, attributes, links))
     try:
         with trace.use_span((children or distinct)[0], record_exception=False, set_status_on_exception=False):
             yield
@@ -89,9 +90,5 @@ def beside_all(parents: Iterable[Span], name: str) -> Iterator[None]:
     if not links:
         yield
         return
-    with _tracer().start_as_current_span(name, Context(), links=links):
+    with _tracer.start_as_current_span(name, Context(), links=links):
         yield
-
-
-def _tracer() -> trace.Tracer:
-    return trace.get_tracer("projector")
