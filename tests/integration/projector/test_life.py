@@ -121,9 +121,11 @@ async def test_topics_may_be_made_after_the_projector_has_started(
 ) -> None:
     settings["kafka_topic_prefix"] = f"{settings['kafka_topic_prefix']}-later"
     later = WriteSide(settings["kafka_topic_prefix"], write_side.address)  # type: ignore[abstract]
-    async with running(settings):
-        await read_side.exists()
-        await later.create_topics()
-        later.publish(*later.record(created(order_id=order_id, customer_id=customer_id)))
-        await read_side.has(order_id, version=1)
-    await later.delete_topics()
+    try:
+        async with running(settings):
+            await read_side.exists()
+            await later.create_topics()
+            later.publish(*later.record(created(order_id=order_id, customer_id=customer_id)))
+            await read_side.has(order_id, version=1)
+    finally:
+        await later.delete_topics()
