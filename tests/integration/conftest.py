@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,8 +24,8 @@ class WriteDatabase:
     """A database of the write side."""
 
     name: str
-    owner_url: str
-    service_url: str
+    owner_url: str = field(repr=False)
+    service_url: str = field(repr=False)
 
     @classmethod
     def named(cls, name: str) -> "WriteDatabase":
