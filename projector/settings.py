@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from service_kit.settings import HostPort, KafkaBrokers, ServiceSettings
+from service_kit.settings import ElasticsearchUrl, HostPort, KafkaBrokers, RedisUrl, ServiceSettings
 
 
 class ProjectorSettings(ServiceSettings):
@@ -10,10 +10,8 @@ class ProjectorSettings(ServiceSettings):
 
     grpc_listen_address: HostPort = Field(default="127.0.0.1:50053", description="Where this process serves gRPC.")
     kafka_brokers: KafkaBrokers = Field(description="Kafka bootstrap servers, comma-separated HOST:PORT.")
-    read_es_url: str = Field(
-        pattern=r"^https?://[^/]+:\d+", description="Elasticsearch, which holds the read models; with its port."
-    )
-    redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis, which caches views; may be away.")
+    read_es_url: ElasticsearchUrl = Field(description="Elasticsearch, which holds the read models; with its port.")
+    redis_url: RedisUrl = Field(description="Redis, which caches views; may be away.")
     command_service_address: HostPort = Field(
         default="127.0.0.1:50051", description="The command service, for customers and the event log."
     )
