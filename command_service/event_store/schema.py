@@ -1,6 +1,8 @@
 """Brings the write database's schema up to date, once, however many processes start together."""
 
+from contextlib import closing
 from importlib.resources import as_file, files
+from urllib.parse import urlencode
 
 import psycopg
 import structlog
@@ -27,9 +29,9 @@ def migrate(owner_url: str, service_url: str) -> None:
         guard.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         with as_file(files("command_service.event_store").joinpath("migrations")) as folder:
             backend = yoyo.get_backend(_yoyo_url(owner_url))
-            missing = backend.to_apply(yoyo.read_migrations(str(folder)))
-            backend.apply_migrations(missing)
-            backend.connection.close()
+            with closing(backend.connection):
+                missing = backend.to_apply(yoyo.read_migrations(str(folder)))
+                backend.apply_migrations(missing)
         service_login = psycopg.conninfo.conninfo_to_dict(service_url).get("user")
         if service_login:
             guard.execute(sql.SQL("GRANT orderflow_service TO {}").format(sql.Identifier(str(service_login))))
@@ -38,5 +40,5 @@ def migrate(owner_url: str, service_url: str) -> None:
 
 
 def _yoyo_url(owner_url: str) -> str:
-    scheme, _, rest = owner_url.partition("://")
-    return f"{scheme}+psycopg://{rest}"
+    """The same connection for yoyo, which reads URLs otherwise than PostgreSQL's own clients do."""
+    return f"postgresql+psycopg://?{urlencode(psycopg.conninfo.conninfo_to_dict(owner_url))}"
