@@ -143,7 +143,7 @@ class CommandHandler(Generic[State]):
         if self._aggregate.is_foreign(history):
             raise self._aggregate.id_taken(str(request.aggregate_id))
         if request.command.validate_only:
-            return self._answer(request, decision.after, decision.before.version)
+            return self._answer(request, decision.after, decision.before.version, token="")
         if not decision.events and request.key is None:
             return self._accepted(request, decision)
         return await self._append(request, decision)
@@ -200,11 +200,15 @@ class CommandHandler(Generic[State]):
         return response
 
     def _accepted(self, request: Request[Answer], decision: _Decision[State]) -> bytes:
-        return self._answer(request, decision.after, decision.after.version)
+        version = decision.after.version
+        return self._answer(request, decision.after, version, token=self._token(request.aggregate_id, version))
 
-    def _answer(self, request: Request[Answer], state: State, version: int) -> bytes:
-        """The serialized answer; its token is empty where there is nothing yet that a query could wait for."""
-        token = self._token(request.aggregate_id, version) if version else ""
+    def _answer(self, request: Request[Answer], state: State, version: int, *, token: str) -> bytes:
+        """The serialized answer.
+
+        Args:
+            token: empty where nothing was stored that a query could wait for.
+        """
         facts = {**self._aggregate.facts(state), "version": version, "consistency_token": token}
         shown = {name: facts[name] for name in request.answer.DESCRIPTOR.fields_by_name}
         return request.answer(**shown).SerializeToString(deterministic=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from command_service.errors import RequestIdReused
@@ -79,7 +79,9 @@ class Request(Generic[Answer]):
         key = self.key
         if key is None:
             raise AssertionError("a store remembers nothing of a command without request id")
-        if remembered.digest != key.digest and remembered.contract_version == key.contract_version:
+        if _command_of(remembered.contract_version) != _command_of(key.contract_version) or (
+            remembered.digest != key.digest and remembered.contract_version == key.contract_version
+        ):
             what = "was used for another request"
             raise RequestIdReused(f"request_id {what}", [FieldViolation("request_id", what)])
         return remembered.response
@@ -88,12 +90,15 @@ class Request(Generic[Answer]):
 def _key(message: Any, principal: str) -> RequestKey | None:
     if not message.request_id or message.validate_only:
         return None
-    name = message.DESCRIPTOR.full_name.encode()
-    digest = hashlib.sha256(name + b"\0" + message.SerializeToString(deterministic=True)).digest()
-    return RequestKey(principal, message.request_id, digest, _contract_version(message.DESCRIPTOR.file))
+    digest = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
+    return RequestKey(principal, message.request_id, digest, _contract_version(message.DESCRIPTOR))
 
 
 @cache
-def _contract_version(file: FileDescriptor) -> str:
-    """Names the contract that a digest was made by: a newer one may serialize the same request otherwise."""
-    return hashlib.sha256(file.serialized_pb).hexdigest()[:16]
+def _contract_version(command: Descriptor) -> str:
+    """Names the command and the contract that a digest was made by: a newer one may serialize it otherwise."""
+    return f"{command.full_name}@{hashlib.sha256(command.file.serialized_pb).hexdigest()[:16]}"
+
+
+def _command_of(contract_version: str) -> str:
+    return contract_version.partition("@")[0]

@@ -34,7 +34,7 @@ class EventualConsistencyTimeout(TryLater):
 
     def __init__(self, aggregate: str, *, wanted: int, seen: int) -> None:
         super().__init__(
-            f"{aggregate} is not visible at version {wanted} yet, only at {seen}; the command itself was accepted",
+            f"{aggregate} is not visible at version {wanted} yet, only at {seen}",
             retry_after=_ASK_AGAIN_AFTER,
             metadata={"aggregate": aggregate, "wanted_version": str(wanted), "seen_version": str(seen)},
         )

@@ -91,7 +91,8 @@ class InvalidArgument(ServiceError):
     @classmethod
     def of(cls, field: str, description: str) -> "InvalidArgument":
         """A refusal of one field."""
-        return cls(f"{field}: {description}", [FieldViolation(field, description)])
+        message = f"{field}: {description}" if field else description
+        return cls(message, [FieldViolation(field, description)])
 
     def _details(self) -> Sequence[error_details_pb2.BadRequest]:
         violation = error_details_pb2.BadRequest.FieldViolation

@@ -13,10 +13,14 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Call: TypeAlias = Callable[[Message, Context], Awaitable[Message | None]]
+
+
+class Undecodable:
+    """Stands for a request whose bytes are no message of its type."""
 
 
 class Layer(Protocol):
@@ -65,7 +69,7 @@ class Layers(grpc.aio.ServerInterceptor):
         )
         return make(
             cast("Any", call),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_reading(cast("Callable[[bytes], Message]", handler.request_deserializer)),
             response_serializer=handler.response_serializer,
         )
 
@@ -79,6 +83,18 @@ class Layers(grpc.aio.ServerInterceptor):
                 self._running.discard(task)
 
         return noted
+
+
+def _reading(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Undecodable]:
+    """Reads without raising: gRPC would answer UNKNOWN, with Python's words, before any layer is asked."""
+
+    def read(data: bytes) -> Message | Undecodable:
+        try:
+            return parse(data)
+        except DecodeError:
+            return Undecodable()
+
+    return read
 
 
 def _written(stream: Any) -> Call:

@@ -6,7 +6,8 @@ import protovalidate
 from google.protobuf.message import Message
 
 from service_kit.errors import FieldViolation, InvalidArgument
-from service_kit.grpc_layers import Call, Context
+from service_kit.grpc_layers import Call, Context, Undecodable
+from service_kit.grpc_times import impossible_times
 
 # A refusal travels in headers, of which clients by default take 8 KiB.
 _MOST_NAMED = 20
@@ -29,16 +30,20 @@ class Validation:
         return validated
 
 
-def check(validator: protovalidate.Validator, request: Message) -> None:
-    """Returns if the request keeps all rules of its proto.
+def check(validator: protovalidate.Validator, request: Message | Undecodable) -> None:
+    """Returns if the request keeps all rules of its proto, and its times are times.
 
     Raises:
         InvalidArgument: with one field violation a broken rule; of very many the first, and how many more.
     """
-    found = validator.collect_violations(request)
+    if isinstance(request, Undecodable):
+        raise InvalidArgument.of("", "the request cannot be read as a message of its type")
+    broken = validator.collect_violations(request)
+    found = [FieldViolation(_path(each.proto), each.proto.message) for each in broken]
+    found += [FieldViolation(field, "is no valid timestamp") for field in impossible_times(request)]
     if not found:
         return
-    violations = [FieldViolation(_path(each.proto), each.proto.message) for each in found[:_MOST_NAMED]]
+    violations = found[:_MOST_NAMED]
     message = "; ".join(": ".join(filter(None, (each.field, each.description))) for each in violations[:_MOST_TOLD])
     if len(found) > _MOST_NAMED:
         violations.append(FieldViolation("", f"and {len(found) - _MOST_NAMED} more violations"))

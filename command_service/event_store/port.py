@@ -26,7 +26,7 @@ class RequestKey:
 
     Args:
         digest: of the parsed request; tells a repeat from another request with the same id.
-        contract_version: of the contract that the digest was made by.
+        contract_version: names the command, and the contract that the digest was made by.
     """
 
     principal: str

@@ -26,7 +26,7 @@ def check_currency(money: money_pb2.Money, field: str, currency: str) -> None:
     """
     minor_unit = minor_unit_nanos(money.currency_code)
     if minor_unit is None:
-        raise InvalidArgument.of(f"{field}.currency_code", "is no currency of ISO 4217")
+        raise InvalidArgument.of(f"{field}.currency_code", "is no currency of ISO 4217 with a minor unit")
     if money.nanos % minor_unit:
         raise InvalidArgument.of(f"{field}.nanos", "is finer than the currency's minor unit")
     if money.currency_code != currency:

@@ -72,7 +72,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 -- the decision table
             return [_item_added(command, order, now)]
         case commands.RemoveItemRequest(), order_pb2.ORDER_STATUS_PENDING:
             return [_item_removed(command, order, now)]
-        case commands.RecordPaymentRequest(), status if status != CANCELLED:
+        case commands.RecordPaymentRequest(), _:
             return _payment(command, order, now)
         case commands.RecordRefundRequest(), _:
             return _refund(command, order, now)
@@ -180,6 +180,8 @@ def _payment(command: commands.RecordPaymentRequest, order: Order, now: datetime
     known = order.payments.get(command.payment_reference)
     if known is not None:
         return _unchanged_if_same(known, nanos, "payment_reference")
+    if order.status == CANCELLED:
+        raise _not_allowed(command, order)
     if nanos > order.total.nanos - order.paid_nanos:
         raise InvalidArgument.of("amount", "is more than what is still to be paid")
     return [

@@ -40,9 +40,12 @@ class Amount:
 
 
 def minor_unit_nanos(currency: str) -> int | None:
-    """How many nanos the smallest amount of a currency has; None when ISO 4217 has no such currency."""
+    """How many nanos the smallest amount of a currency has.
+
+    None when ISO 4217 has no such currency, or it has no minor unit: gold, test codes and the code for none.
+    """
     try:
         exponent = Currency(currency).exponent
     except ValueError:
         return None
-    return int(NANOS_PER_UNIT // 10 ** (exponent or 0))
+    return None if exponent is None else int(NANOS_PER_UNIT // 10**exponent)

@@ -22,7 +22,16 @@ def test_a_negative_amount_under_one_unit_has_negative_nanos() -> None:
 
 @pytest.mark.parametrize(
     ("currency", "nanos"),
-    [("EUR", 10**7), ("JPY", 10**9), ("KWD", 10**6), ("CLF", 10**5), ("MRU", 10**7), ("XAU", 10**9), ("EUX", None)],
+    [
+        ("EUR", 10**7),
+        ("JPY", 10**9),
+        ("KWD", 10**6),
+        ("CLF", 10**5),
+        ("MRU", 10**7),
+        ("XAU", None),
+        ("XXX", None),
+        ("EUX", None),
+    ],
 )
 def test_each_currency_has_its_own_smallest_amount(currency: str, nanos: int | None) -> None:
     assert minor_unit_nanos(currency) == nanos

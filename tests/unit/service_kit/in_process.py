@@ -70,6 +70,7 @@ class Server:
 
     def __init__(self, scripted: Scripted, channel: grpc.aio.Channel) -> None:
         self.scripted = scripted
+        self.channel = channel
         self.stub: grpc_api.OrderQueryServiceAsyncStub = grpc_api.OrderQueryServiceStub(channel)
 
     async def get(self, request: queries.GetOrderRequest = GET, **options: Any) -> queries.GetOrderResponse:
