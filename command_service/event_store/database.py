@@ -18,11 +18,13 @@ _SESSION = {
     "default_transaction_isolation": r"read\ committed",
 }
 
-
+KEEP_ALIVE: dict[str, Any] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""Probes of a connection that waits for an answer: of a host that vanished none would come for two hours."""
 _CONNECTION: dict[str, Any] = {
     "autocommit": True,
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
+    **KEEP_ALIVE,
     "application_name": "orderflow",
     "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
 }

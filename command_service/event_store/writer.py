@@ -11,6 +11,7 @@ from command_service.event_store.database import Connection, Database, unavailab
 from command_service.event_store.port import Append, Appended, Conflict, Outcome, Remembered
 from command_service.statements import statement
 
+_AWAY = (psycopg.OperationalError, psycopg.InternalError)  # the latter says that the server is a replica now
 _log = structlog.get_logger("command_service.event_store")
 
 
@@ -35,7 +36,7 @@ class ShardWriter:
         connection = await self._connected()
         try:
             return await self._store(connection, batch)
-        except psycopg.OperationalError as error:
+        except _AWAY as error:
             _log.warning("commit interrupted", log_shard=self._log_shard, cause=type(error).__name__)
             await self._disconnect()
             return await self._settled(batch)
@@ -52,14 +53,16 @@ class ShardWriter:
         keyed = [append for append in batch if append.request is not None]
         try:
             settled = iter(await self._store(await self._connected(), keyed) if keyed else ())
-        except (psycopg.OperationalError, StoreUnavailable):
+        except (*_AWAY, StoreUnavailable):
             await self._disconnect()
             return [unavailable() for _ in batch]
         return [next(settled) if append.request is not None else unavailable() for append in batch]
 
     async def _store(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
         arguments = _arguments(batch, self._log_shard)
-        async with connection.pipeline(), connection.transaction():
+        # A pipeline is one transaction, committed by the one Sync at its end. `transaction()` inside it would wait for
+        # the server after BEGIN and again before COMMIT, with the lock held.
+        async with connection.pipeline():
             # A statement of its own: as a part of the next one it would not hold that one's snapshot back.
             await connection.execute(statement("event_store", "lock_shard"), {"log_shard": self._log_shard})
             cursor = await connection.execute(statement("event_store", "append"), arguments, prepare=True, binary=True)

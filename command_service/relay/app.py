@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
+from command_service.event_store.database import KEEP_ALIVE
 from command_service.event_store.sharding import agree_on_shards
 from command_service.relay.lease import Connection
 from command_service.relay.publisher import Publisher
@@ -76,6 +77,7 @@ def _connect(url: str) -> Connection:
         autocommit=True,
         connect_timeout=5,
         tcp_user_timeout=10_000,
+        **KEEP_ALIVE,
         application_name="orderflow relay",
         options="-c statement_timeout=10s",
     )
