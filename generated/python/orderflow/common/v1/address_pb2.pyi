@@ -43,7 +43,9 @@ class Address(_message.Message):
     characters.
     """
     region_code: _builtins.str
-    """Country or region: ISO 3166-1 alpha-2, two capital letters, such as "DE"."""
+    """Country or region: two capital letters, the form of ISO 3166-1 alpha-2,
+    such as "DE". Not checked against its list.
+    """
     @_builtins.property
     def address_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Street, house number, floor and the like, in the order in which they are

@@ -46,13 +46,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     one currency. `BadRequest` names the field. Use the order's currency.
     """
     ERROR_REASON_AMOUNT_OVERFLOW: _ErrorReason.ValueType  # 5
-    """A sum or product of amounts does not fit into `google.type.Money`.
-    `BadRequest` names the field. Split the order.
+    """An amount or an order's total is more than 100,000,000,000,000 (10^14)
+    units of its currency. `BadRequest` names the field. Split the order.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
-    """The request id was already used by the same principal for an accepted
-    command with other contents. Choose a new request id for a new command;
-    repeat a command only unchanged.
+    """The request id was already used by the same principal for another accepted
+    command, or for one with other content. A request id belongs to one
+    command of one principal, across all services of this server, and a repeat
+    is the same message with the same content as sent: byte for byte the same
+    fields (a UUID in the other case is another content). Choose a new request
+    id for a new command; repeat a command only unchanged. Do not rely on this
+    refusal: a server with several log shards looks in the shard of the order
+    or customer only, and content sent under another version of the contract
+    is not compared.
     """
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 7
     """A consistency token or resume token was not issued by this service, was
@@ -101,10 +107,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT: _ErrorReason.ValueType  # 18
     """The query side did not reach the wanted version or consistency token in
-    time. The command that it stands for is not affected: it was accepted. The
-    server has waited already; `google.rpc.RetryInfo` says when asking again
-    makes sense, and the trailing metadata `grpc-retry-pushback-ms: -1` keeps
-    automatic retries from multiplying the wait.
+    time. A command whose token was passed is not affected: it was accepted.
+    The server has waited already; `google.rpc.RetryInfo` says when asking
+    again makes sense, and the trailing metadata `grpc-retry-pushback-ms: -1`
+    keeps automatic retries from multiplying the wait.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 19
     """The event store cannot be reached, or the outcome of a commit is unknown.
@@ -165,13 +171,19 @@ ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 4
 one currency. `BadRequest` names the field. Use the order's currency.
 """
 ERROR_REASON_AMOUNT_OVERFLOW: ErrorReason.ValueType  # 5
-"""A sum or product of amounts does not fit into `google.type.Money`.
-`BadRequest` names the field. Split the order.
+"""An amount or an order's total is more than 100,000,000,000,000 (10^14)
+units of its currency. `BadRequest` names the field. Split the order.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6
-"""The request id was already used by the same principal for an accepted
-command with other contents. Choose a new request id for a new command;
-repeat a command only unchanged.
+"""The request id was already used by the same principal for another accepted
+command, or for one with other content. A request id belongs to one
+command of one principal, across all services of this server, and a repeat
+is the same message with the same content as sent: byte for byte the same
+fields (a UUID in the other case is another content). Choose a new request
+id for a new command; repeat a command only unchanged. Do not rely on this
+refusal: a server with several log shards looks in the shard of the order
+or customer only, and content sent under another version of the contract
+is not compared.
 """
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 7
 """A consistency token or resume token was not issued by this service, was
@@ -220,10 +232,10 @@ command with the version you saw.
 """
 ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT: ErrorReason.ValueType  # 18
 """The query side did not reach the wanted version or consistency token in
-time. The command that it stands for is not affected: it was accepted. The
-server has waited already; `google.rpc.RetryInfo` says when asking again
-makes sense, and the trailing metadata `grpc-retry-pushback-ms: -1` keeps
-automatic retries from multiplying the wait.
+time. A command whose token was passed is not affected: it was accepted.
+The server has waited already; `google.rpc.RetryInfo` says when asking
+again makes sense, and the trailing metadata `grpc-retry-pushback-ms: -1`
+keeps automatic retries from multiplying the wait.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 19
 """The event store cannot be reached, or the outcome of a commit is unknown.

@@ -30,8 +30,9 @@ class RegisterCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     customer_id: _builtins.str
     """The id the customer is to have: a UUID in either case. Empty: the server
@@ -40,7 +41,7 @@ class RegisterCustomerRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is neither looked up nor remembered.
     """
     name: _builtins.str
     """The customer's name. 1-200 characters."""
@@ -114,8 +115,9 @@ class UpdateCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     customer_id: _builtins.str
     """The customer. A UUID in either case."""
@@ -126,7 +128,7 @@ class UpdateCustomerRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is neither looked up nor remembered.
     """
     name: _builtins.str
     """The new name. 1-200 characters."""
@@ -178,7 +180,7 @@ class UpdateCustomerResponse(_message.Message):
     """
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     def __init__(
         self,
@@ -208,8 +210,9 @@ class EraseCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     customer_id: _builtins.str
     """The customer. A UUID in either case."""
@@ -220,7 +223,7 @@ class EraseCustomerRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered.
+    id is neither looked up nor remembered.
     """
     def __init__(
         self,
@@ -257,7 +260,7 @@ class EraseCustomerResponse(_message.Message):
     """
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     def __init__(
         self,

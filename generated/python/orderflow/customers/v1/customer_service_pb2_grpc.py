@@ -33,14 +33,15 @@ class CustomerServiceStub:
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -83,14 +84,15 @@ class CustomerServiceServicer:
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def RegisterCustomer(self, request, context):
@@ -115,7 +117,8 @@ class CustomerServiceServicer:
     def EraseCustomer(self, request, context):
         """Erases a customer's name and e-mail address, for good; the customer's id
         and orders stay. A customer who is erased already is accepted and nothing
-        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
+        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
+        yet: refused with NOT_IMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,14 +183,15 @@ class CustomerService:
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

@@ -34,14 +34,15 @@ class CustomerServiceStub:
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -62,7 +63,8 @@ class CustomerServiceStub:
     EraseCustomer: _grpc.UnaryUnaryMultiCallable[_commands_pb2.EraseCustomerRequest, _commands_pb2.EraseCustomerResponse]
     """Erases a customer's name and e-mail address, for good; the customer's id
     and orders stay. A customer who is erased already is accepted and nothing
-    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
+    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
+    yet: refused with NOT_IMPLEMENTED.
     """
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerRequest, _queries_pb2.GetCustomerResponse]
     """Reads one customer. Refused with CUSTOMER_NOT_FOUND. An erased customer
@@ -81,14 +83,15 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -106,7 +109,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     EraseCustomer: _aio.UnaryUnaryMultiCallable[_commands_pb2.EraseCustomerRequest, _commands_pb2.EraseCustomerResponse]  # type: ignore[assignment]
     """Erases a customer's name and e-mail address, for good; the customer's id
     and orders stay. A customer who is erased already is accepted and nothing
-    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
+    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
+    yet: refused with NOT_IMPLEMENTED.
     """
     GetCustomer: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerRequest, _queries_pb2.GetCustomerResponse]  # type: ignore[assignment]
     """Reads one customer. Refused with CUSTOMER_NOT_FOUND. An erased customer
@@ -124,14 +128,15 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     `orderflow.orders.v1.OrderCommandService`: an accepted one is stored
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
-    answer. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    answer. A request id belongs to one command of one principal, across all
+    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
-    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
+    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
@@ -165,7 +170,8 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_commands_pb2.EraseCustomerResponse, _abc.Awaitable[_commands_pb2.EraseCustomerResponse]]:
         """Erases a customer's name and e-mail address, for good; the customer's id
         and orders stay. A customer who is erased already is accepted and nothing
-        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
+        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
+        yet: refused with NOT_IMPLEMENTED.
         """
 
     @_abc_1.abstractmethod

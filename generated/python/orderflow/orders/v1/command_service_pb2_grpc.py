@@ -43,6 +43,11 @@ class OrderCommandServiceStub:
     may have taken effect: repeat it with the same request id to learn the
     answer.
 
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
+
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
     PERMISSION_DENIED; a command to an existing order with ORDER_NOT_FOUND and
@@ -120,6 +125,11 @@ class OrderCommandServiceServicer:
     may have taken effect: repeat it with the same request id to learn the
     answer.
 
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
+
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
     PERMISSION_DENIED; a command to an existing order with ORDER_NOT_FOUND and
@@ -156,18 +166,23 @@ class OrderCommandServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordPayment(self, request, context):
-        """Records a payment for an order. Refused with CURRENCY_MISMATCH,
-        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. A payment is known by its
-        reference: recording it again changes nothing.
+        """Records a payment for an order. Payments are summed: together with what
+        was paid before and not given back, a payment is at most the order's
+        total, otherwise it is refused with INVALID_FIELD. Refused with
+        CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or, when the order is cancelled,
+        NOT_ALLOWED_IN_STATUS. A payment is known by its reference: recording it
+        again with the same amount is accepted and changes nothing, in any status,
+        also after the order was cancelled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordRefund(self, request, context):
-        """Records a refund for an order, also after it was cancelled. Refused with
-        CURRENCY_MISMATCH, or NOT_ALLOWED_IN_STATUS. A refund is known by its
-        reference: recording it again changes nothing.
+        """Records a refund for an order, in any status. Refused with
+        CURRENCY_MISMATCH, or with INVALID_FIELD naming `amount` when it is more
+        than what was paid and not given back. A refund is known by its reference:
+        recording it again with the same amount is accepted and changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +291,11 @@ class OrderCommandService:
     answer. A call that was cancelled by the client or ran into its deadline
     may have taken effect: repeat it with the same request id to learn the
     answer.
+
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or

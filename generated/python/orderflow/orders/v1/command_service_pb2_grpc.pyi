@@ -44,6 +44,11 @@ class OrderCommandServiceStub:
     may have taken effect: repeat it with the same request id to learn the
     answer.
 
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
+
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
     PERMISSION_DENIED; a command to an existing order with ORDER_NOT_FOUND and
@@ -72,14 +77,19 @@ class OrderCommandServiceStub:
     NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_commands_pb2.RecordPaymentRequest, _commands_pb2.RecordPaymentResponse]
-    """Records a payment for an order. Refused with CURRENCY_MISMATCH,
-    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. A payment is known by its
-    reference: recording it again changes nothing.
+    """Records a payment for an order. Payments are summed: together with what
+    was paid before and not given back, a payment is at most the order's
+    total, otherwise it is refused with INVALID_FIELD. Refused with
+    CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or, when the order is cancelled,
+    NOT_ALLOWED_IN_STATUS. A payment is known by its reference: recording it
+    again with the same amount is accepted and changes nothing, in any status,
+    also after the order was cancelled.
     """
     RecordRefund: _grpc.UnaryUnaryMultiCallable[_commands_pb2.RecordRefundRequest, _commands_pb2.RecordRefundResponse]
-    """Records a refund for an order, also after it was cancelled. Refused with
-    CURRENCY_MISMATCH, or NOT_ALLOWED_IN_STATUS. A refund is known by its
-    reference: recording it again changes nothing.
+    """Records a refund for an order, in any status. Refused with
+    CURRENCY_MISMATCH, or with INVALID_FIELD naming `amount` when it is more
+    than what was paid and not given back. A refund is known by its reference:
+    recording it again with the same amount is accepted and changes nothing.
     """
     ConfirmOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.ConfirmOrderRequest, _commands_pb2.ConfirmOrderResponse]
     """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS."""
@@ -112,6 +122,11 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     may have taken effect: repeat it with the same request id to learn the
     answer.
 
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
+
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
     PERMISSION_DENIED; a command to an existing order with ORDER_NOT_FOUND and
@@ -137,14 +152,19 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_commands_pb2.RecordPaymentRequest, _commands_pb2.RecordPaymentResponse]  # type: ignore[assignment]
-    """Records a payment for an order. Refused with CURRENCY_MISMATCH,
-    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. A payment is known by its
-    reference: recording it again changes nothing.
+    """Records a payment for an order. Payments are summed: together with what
+    was paid before and not given back, a payment is at most the order's
+    total, otherwise it is refused with INVALID_FIELD. Refused with
+    CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or, when the order is cancelled,
+    NOT_ALLOWED_IN_STATUS. A payment is known by its reference: recording it
+    again with the same amount is accepted and changes nothing, in any status,
+    also after the order was cancelled.
     """
     RecordRefund: _aio.UnaryUnaryMultiCallable[_commands_pb2.RecordRefundRequest, _commands_pb2.RecordRefundResponse]  # type: ignore[assignment]
-    """Records a refund for an order, also after it was cancelled. Refused with
-    CURRENCY_MISMATCH, or NOT_ALLOWED_IN_STATUS. A refund is known by its
-    reference: recording it again changes nothing.
+    """Records a refund for an order, in any status. Refused with
+    CURRENCY_MISMATCH, or with INVALID_FIELD naming `amount` when it is more
+    than what was paid and not given back. A refund is known by its reference:
+    recording it again with the same amount is accepted and changes nothing.
     """
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.ConfirmOrderRequest, _commands_pb2.ConfirmOrderResponse]  # type: ignore[assignment]
     """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS."""
@@ -175,6 +195,11 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     answer. A call that was cancelled by the client or ran into its deadline
     may have taken effect: repeat it with the same request id to learn the
     answer.
+
+    A repeat is the same message with the same content as sent. A request id
+    belongs to one command of one principal, across all services of this
+    server: another command or other content under it is refused with
+    REQUEST_ID_REUSED.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
@@ -223,9 +248,13 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _commands_pb2.RecordPaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.RecordPaymentResponse, _abc.Awaitable[_commands_pb2.RecordPaymentResponse]]:
-        """Records a payment for an order. Refused with CURRENCY_MISMATCH,
-        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. A payment is known by its
-        reference: recording it again changes nothing.
+        """Records a payment for an order. Payments are summed: together with what
+        was paid before and not given back, a payment is at most the order's
+        total, otherwise it is refused with INVALID_FIELD. Refused with
+        CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or, when the order is cancelled,
+        NOT_ALLOWED_IN_STATUS. A payment is known by its reference: recording it
+        again with the same amount is accepted and changes nothing, in any status,
+        also after the order was cancelled.
         """
 
     @_abc_1.abstractmethod
@@ -234,9 +263,10 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _commands_pb2.RecordRefundRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.RecordRefundResponse, _abc.Awaitable[_commands_pb2.RecordRefundResponse]]:
-        """Records a refund for an order, also after it was cancelled. Refused with
-        CURRENCY_MISMATCH, or NOT_ALLOWED_IN_STATUS. A refund is known by its
-        reference: recording it again changes nothing.
+        """Records a refund for an order, in any status. Refused with
+        CURRENCY_MISMATCH, or with INVALID_FIELD naming `amount` when it is more
+        than what was paid and not given back. A refund is known by its reference:
+        recording it again with the same amount is accepted and changes nothing.
         """
 
     @_abc_1.abstractmethod

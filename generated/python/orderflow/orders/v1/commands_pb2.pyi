@@ -38,8 +38,9 @@ class CreateOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The id the order is to have: a UUID in either case. Empty: the server
@@ -52,8 +53,8 @@ class CreateOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     fulfillment_mode: _order_pb2.FulfillmentMode.ValueType
     """Who moves the order on; MANUAL when not set."""
@@ -62,7 +63,8 @@ class CreateOrderRequest(_message.Message):
         """What is ordered, at most 500 lines; several lines may have the same SKU.
         None is refused with EMPTY_ORDER, more than one currency with
         CURRENCY_MISMATCH, a total under ten whole units with
-        BELOW_MINIMUM_AMOUNT, one too large for its type with AMOUNT_OVERFLOW.
+        BELOW_MINIMUM_AMOUNT, a unit price or a total of more than
+        100,000,000,000,000 (10^14) units with AMOUNT_OVERFLOW.
         """
 
     @_builtins.property
@@ -150,8 +152,9 @@ class AddItemRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -162,13 +165,15 @@ class AddItemRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     @_builtins.property
     def item(self) -> _order_pb2.OrderItem:
         """The new line, in the order's currency. It stays a line of its own even
-        when another one has the same SKU.
+        when another one has the same SKU. A line more than 500 is refused with
+        INVALID_FIELD, a unit price or a total with it of more than
+        100,000,000,000,000 (10^14) units with AMOUNT_OVERFLOW.
         """
 
     def __init__(
@@ -211,7 +216,7 @@ class AddItemResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -251,8 +256,9 @@ class RemoveItemRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -263,12 +269,13 @@ class RemoveItemRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     sku: _builtins.str
-    """The product's stock keeping unit. 1-64 printable characters; case
-    matters.
+    """The product's stock keeping unit. 1-64 printable characters: no control,
+    format or private-use characters and no U+2028 or U+2029; blanks and code
+    points that Unicode has not assigned are taken. Case matters.
     """
     quantity: _builtins.int
     """How many to take off, 1 to 1,000,000; from the last line with this SKU
@@ -316,7 +323,7 @@ class RemoveItemResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -356,8 +363,9 @@ class RecordPaymentRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -368,18 +376,24 @@ class RecordPaymentRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     payment_reference: _builtins.str
-    """Names the payment at whoever processed it. 1-128 printable characters. A
-    reference that the order has already is accepted with the same amount,
-    changing nothing, and refused with INVALID_FIELD with another.
+    """Names the payment at whoever processed it. 1-128 printable characters: no
+    control, format or private-use characters and no U+2028 or U+2029; blanks
+    and code points that Unicode has not assigned are taken.
+
+    A reference that the order has already is accepted with the same amount
+    and changes nothing, in any status, also after the order was cancelled;
+    with another amount it is refused with INVALID_FIELD.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What was paid, exact, greater than zero, in the order's currency. It may
-        be a part of the total.
+        be a part of the total: payments are summed. Together with what was paid
+        before and not given back it is at most the order's total; more is refused
+        with INVALID_FIELD.
         """
 
     def __init__(
@@ -423,7 +437,7 @@ class RecordPaymentResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -463,8 +477,9 @@ class RecordRefundRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -475,18 +490,22 @@ class RecordRefundRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     refund_reference: _builtins.str
-    """Names the refund at whoever processed it. 1-128 printable characters. A
-    reference that the order has already is accepted with the same amount,
-    changing nothing, and refused with INVALID_FIELD with another.
+    """Names the refund at whoever processed it. 1-128 printable characters: no
+    control, format or private-use characters and no U+2028 or U+2029; blanks
+    and code points that Unicode has not assigned are taken.
+
+    A reference that the order has already is accepted with the same amount
+    and changes nothing; with another amount it is refused with INVALID_FIELD.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What was given back, exact, greater than zero, in the order's currency;
-        more than was paid and not yet given back is refused with INVALID_FIELD.
+        """What was given back, exact, greater than zero, in the order's currency.
+        At most what was paid and not yet given back; more is refused with
+        INVALID_FIELD.
         """
 
     def __init__(
@@ -530,7 +549,7 @@ class RecordRefundResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -570,8 +589,9 @@ class ConfirmOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -582,8 +602,8 @@ class ConfirmOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     def __init__(
         self,
@@ -624,7 +644,7 @@ class ConfirmOrderResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -663,8 +683,9 @@ class ShipOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -675,11 +696,14 @@ class ShipOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     tracking_number: _builtins.str
-    """The carrier's number for the parcel. 1-64 printable characters."""
+    """The carrier's number for the parcel. 1-64 printable characters: no
+    control, format or private-use characters and no U+2028 or U+2029; blanks
+    and code points that Unicode has not assigned are taken.
+    """
     def __init__(
         self,
         *,
@@ -720,7 +744,7 @@ class ShipOrderResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -758,8 +782,9 @@ class DeliverOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -770,8 +795,8 @@ class DeliverOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     def __init__(
         self,
@@ -812,7 +837,7 @@ class DeliverOrderResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:
@@ -851,8 +876,9 @@ class CancelOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it gets the first answer. 1-128 printable ASCII characters;
-    empty: no protection against repeats, so do not retry blindly.
+    repeat of it, with the same content, gets the first answer. 1-128
+    printable ASCII characters; empty: no protection against repeats, so do
+    not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -863,8 +889,8 @@ class CancelOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is not remembered. The answer shows the outcome as it would be, and the
-    version as it is.
+    id is neither looked up nor remembered. The answer shows the outcome as it
+    would be, and the version as it is.
     """
     reason: _builtins.str
     """Why, for people. 1-500 characters."""
@@ -908,7 +934,7 @@ class CancelOrderResponse(_message.Message):
     """The order's status after the command."""
     consistency_token: _builtins.str
     """Stands for this command: pass it to a query that must see it. Opaque and
-    URL-safe.
+    URL-safe; empty with `validate_only`.
     """
     @_builtins.property
     def total_amount(self) -> _money_pb2.Money:

@@ -95,8 +95,9 @@ class OrderItem(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
-    """The product's stock keeping unit. 1-64 printable characters; case
-    matters.
+    """The product's stock keeping unit. 1-64 printable characters: no control,
+    format or private-use characters and no U+2028 or U+2029; blanks and code
+    points that Unicode has not assigned are taken. Case matters.
     """
     product_name: _builtins.str
     """The product's name at the time of the order. 1-200 characters."""
@@ -104,8 +105,10 @@ class OrderItem(_message.Message):
     """How many: 1 to 1,000,000."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
-        """Price of one, exact, zero or more. All items of an order are in one
-        currency of ISO 4217, and amounts finer than its minor unit are refused.
+        """Price of one, exact, from zero to 100,000,000,000,000 (10^14) units; more
+        is refused with AMOUNT_OVERFLOW. All items of an order are in one currency
+        of ISO 4217 that has a minor unit (so not XXX, XTS or XAU); another code,
+        or an amount finer than the minor unit, is refused with INVALID_FIELD.
         """
 
     def __init__(

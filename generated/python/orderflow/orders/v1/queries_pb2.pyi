@@ -156,9 +156,10 @@ class GetOrderRequest(_message.Message):
 
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields of the view to send, as paths such as `status` or
-        `shipping_address.locality`; empty: all. An unknown path is refused with
-        INVALID_FIELD.
+        """Which fields of the view to send; empty: all. Paths of fields of
+        `OrderView`, such as `status`, and of fields inside its singular messages,
+        such as `shipping_address.locality`. An unknown path, or one into a
+        repeated field, such as `items.sku`, is refused with INVALID_FIELD.
         """
 
     def __init__(
@@ -322,9 +323,12 @@ class SearchOrdersRequest(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKENS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Words, all of which must be found in the order id, the customer's name or
-    e-mail address, or the product names; case and accents do not matter. At
-    most 500 characters. Empty: every order that the filter admits.
+    """Words, all of which must be found among those of the order id, the
+    customer's name and e-mail address, and the items' names and SKUs: whole
+    words, except that the last may be the beginning of one. Case and accents
+    do not matter. Punctuation separates words, except inside numbers and
+    dotted names such as "example.com", which are one word. At most 500
+    characters. Empty: every order that the filter admits.
     """
     order_by: _builtins.str
     """Comma-separated fields, each with ` desc` for descending: `create_time`,
@@ -518,7 +522,7 @@ class SearchOrdersResponse(_message.Message):
 
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderHighlight]:
-        """Where the orders of this chunk matched."""
+        """Where the orders of this chunk matched. Not filled yet: always empty."""
 
     @_builtins.property
     def facet_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetCounts]:

@@ -49,8 +49,8 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -120,8 +120,8 @@ class OrderQueryServiceServicer:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def GetOrder(self, request, context):
@@ -152,7 +152,7 @@ class OrderQueryServiceServicer:
         """Sends the orders that a filter admits, then every change to them as it
         becomes visible, until the client cancels. Changes to one order come in
         order of version; versions may be skipped, and an order may come again
-        unchanged.
+        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,14 +167,16 @@ class OrderQueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCustomerSummary(self, request, context):
-        """Reads a customer's orders in figures.
+        """Reads a customer's orders in figures. Not offered yet: refused with
+        NOT_IMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerSummaries(self, request, context):
-        """Lists customers with their orders in figures, as a stream of chunks.
+        """Lists customers with their orders in figures, as a stream of chunks. Not
+        offered yet: refused with NOT_IMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,8 +252,8 @@ class OrderQueryService:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

@@ -50,8 +50,8 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -73,16 +73,20 @@ class OrderQueryServiceStub:
     """Sends the orders that a filter admits, then every change to them as it
     becomes visible, until the client cancels. Changes to one order come in
     order of version; versions may be skipped, and an order may come again
-    unchanged.
+    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
     """
     GetOrderHistory: _grpc.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]
     """Reads what happened to an order, event by event, from the event store
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]
-    """Reads a customer's orders in figures."""
+    """Reads a customer's orders in figures. Not offered yet: refused with
+    NOT_IMPLEMENTED.
+    """
     ListCustomerSummaries: _grpc.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]
-    """Lists customers with their orders in figures, as a stream of chunks."""
+    """Lists customers with their orders in figures, as a stream of chunks. Not
+    offered yet: refused with NOT_IMPLEMENTED.
+    """
 
 @_typing.type_check_only
 class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
@@ -109,8 +113,8 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -129,16 +133,20 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     """Sends the orders that a filter admits, then every change to them as it
     becomes visible, until the client cancels. Changes to one order come in
     order of version; versions may be skipped, and an order may come again
-    unchanged.
+    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
     """
     GetOrderHistory: _aio.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]  # type: ignore[assignment]
     """Reads what happened to an order, event by event, from the event store
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]  # type: ignore[assignment]
-    """Reads a customer's orders in figures."""
+    """Reads a customer's orders in figures. Not offered yet: refused with
+    NOT_IMPLEMENTED.
+    """
     ListCustomerSummaries: _aio.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]  # type: ignore[assignment]
-    """Lists customers with their orders in figures, as a stream of chunks."""
+    """Lists customers with their orders in figures, as a stream of chunks. Not
+    offered yet: refused with NOT_IMPLEMENTED.
+    """
 
 class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows orders.
@@ -164,8 +172,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
-    `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
+    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
@@ -206,7 +214,7 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends the orders that a filter admits, then every change to them as it
         becomes visible, until the client cancels. Changes to one order come in
         order of version; versions may be skipped, and an order may come again
-        unchanged.
+        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
         """
 
     @_abc_1.abstractmethod
@@ -225,7 +233,9 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.GetCustomerSummaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queries_pb2.GetCustomerSummaryResponse, _abc.Awaitable[_queries_pb2.GetCustomerSummaryResponse]]:
-        """Reads a customer's orders in figures."""
+        """Reads a customer's orders in figures. Not offered yet: refused with
+        NOT_IMPLEMENTED.
+        """
 
     @_abc_1.abstractmethod
     def ListCustomerSummaries(
@@ -233,6 +243,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.ListCustomerSummariesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.ListCustomerSummariesResponse], _abc.AsyncIterator[_queries_pb2.ListCustomerSummariesResponse]]:
-        """Lists customers with their orders in figures, as a stream of chunks."""
+        """Lists customers with their orders in figures, as a stream of chunks. Not
+        offered yet: refused with NOT_IMPLEMENTED.
+        """
 
 def add_OrderQueryServiceServicer_to_server(servicer: OrderQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
