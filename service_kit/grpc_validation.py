@@ -40,7 +40,8 @@ def check(validator: protovalidate.Validator, request: Message | Undecodable) ->
         raise InvalidArgument.of("", "the request cannot be read as a message of its type")
     broken = validator.collect_violations(request)
     found = [FieldViolation(_path(each.proto), each.proto.message) for each in broken]
-    found += [FieldViolation(field, "is no valid timestamp") for field in impossible_times(request)]
+    if not found:
+        found = [FieldViolation(field, "is no valid timestamp") for field in impossible_times(request)]
     if not found:
         return
     violations = found[:_MOST_NAMED]

@@ -14,5 +14,6 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+"${stack[@]}" --quiet clean || exit  # what a run that failed has kept
 "${stack[@]}" up --servers-only || exit
 .venv/bin/python -m pytest "${@:-tests}"
