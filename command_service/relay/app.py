@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -23,17 +25,30 @@ _log = structlog.get_logger("command_service.relay")
 
 
 async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
-    """Relays every shard until `stop` is set."""
+    """Relays every shard until `stop` is set.
+
+    Raises:
+        ShardCountMismatch: the log was made with another number of shards.
+        Exception: a shard cannot be relayed, and trying again would not help.
+    """
     if not await _database_ready(settings, stop):
         return
     stopping = threading.Event()
     holder = f"{socket.gethostname()}/{os.getpid()}"
     relays = [_shard_relay(settings, log_shard, holder) for log_shard in range(settings.log_shards)]
-    async with asyncio.TaskGroup() as threads:
-        for relay in relays:
-            threads.create_task(asyncio.to_thread(relay.run, stopping))
-        await stop.wait()
-        stopping.set()
+    # A pool of its own: asyncio's has fewer threads than there may be shards, and each is taken for good.
+    with ThreadPoolExecutor(settings.log_shards, thread_name_prefix="relay") as pool:
+        async with asyncio.TaskGroup() as shards:
+            for relay in relays:
+                shards.create_task(_in_thread(pool, partial(relay.run, stopping)))
+            try:
+                await stop.wait()
+            finally:
+                stopping.set()
+
+
+async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
 async def _database_ready(settings: RelaySettings, stop: asyncio.Event) -> bool:

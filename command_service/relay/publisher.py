@@ -21,6 +21,7 @@ _CONFIG = {
     "linger.ms": 5,
     "compression.type": "lz4",
     "queue.buffering.max.messages": 100_000,
+    "queue.buffering.max.kbytes": 256 * 1024,
 }
 _tracer = trace.get_tracer("command_service.relay")
 
@@ -50,10 +51,14 @@ class Publisher:
         """How many events were sent and are not in the delivered prefix yet."""
         return len(self._in_flight)
 
-    def send(self, events: Sequence[event_log_pb2.RecordedEvent]) -> None:
-        """Queues events, in the order of their positions."""
-        for event in events:
-            self._send(event)
+    def send(self, events: Sequence[event_log_pb2.RecordedEvent]) -> int:
+        """Queues events, in the order of their positions, as far as the queue has room; how many."""
+        for sent, event in enumerate(events):
+            try:
+                self._send(event)
+            except BufferError:
+                return sent
+        return len(events)
 
     def poll(self, seconds: float) -> int | None:
         """Waits for deliveries; the last position of the delivered prefix, or None if it has not grown.
@@ -99,7 +104,6 @@ class Publisher:
             else:
                 self._failure = self._failure or DeliveryFailed(error.str())
 
-        self._in_flight.append(entry)
         self._producer.produce(
             topic,
             value=event.event_data,
@@ -108,6 +112,7 @@ class Publisher:
             headers=headers_of(event, traceparent=parent_value, tracestate=state_value),
             on_delivery=delivered,
         )
+        self._in_flight.append(entry)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

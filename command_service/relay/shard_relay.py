@@ -100,10 +100,10 @@ class _Tail:
         rows: list[TupleRow] = self._lease.connection.execute(
             statement("event_store", "read_log"), arguments, prepare=True, binary=True
         ).fetchall()
-        if rows:
-            self._publisher.send([recorded(row) for row in rows])
-            self._sent = rows[-1][0]
-        return len(rows)
+        sent = self._publisher.send([recorded(row) for row in rows])
+        if sent:
+            self._sent = rows[sent - 1][0]
+        return sent
 
     def _poll(self, seconds: float) -> None:
         position = self._publisher.poll(seconds)

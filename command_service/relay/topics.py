@@ -12,7 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from command_service.relay.lease import Connection
 
 _NAMES = {"order": "orders", "customer": "customers", "stock_item": "inventory"}
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 5.0
 _log = structlog.get_logger("command_service.relay")
 
 
@@ -49,28 +49,36 @@ def prepare_topics(brokers: str, connection: Connection, *, prefix: str, partiti
     present = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
     counts = {}
     for topic in topics.values():
-        actual = len(present[topic].partitions)
-        connection.execute(
-            "INSERT INTO relay_topic (topic, partition_count) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            [topic, max(actual, partition_count)],
-        )
-        row = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
-        if row is None or actual < row[0]:
-            wanted = row[0] if row else partition_count
+        actual = len(present[topic].partitions) if topic in present else 0
+        recorded = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
+        wanted = recorded[0] if recorded else partition_count
+        if actual < wanted:
             raise TooFewPartitions(
                 f"topic {topic} has {actual} partitions and must have {wanted}: add partitions to it"
             )
-        counts[topic] = row[0]
+        counts[topic] = recorded[0] if recorded else _record(connection, topic, actual)
     return Topics({kind: (topic, counts[topic]) for kind, topic in topics.items()})
+
+
+def _record(connection: Connection, topic: str, partition_count: int) -> int:
+    """Records the partition count of a topic that is used for the first time; the one that another relay recorded."""
+    connection.execute(
+        "INSERT INTO relay_topic (topic, partition_count) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        [topic, partition_count],
+    )
+    row = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
+    return int(row[0]) if row else partition_count
 
 
 def _create(admin: AdminClient, names: list[str], partition_count: int) -> None:
     made = admin.create_topics(
-        [NewTopic(name, num_partitions=partition_count) for name in names], operation_timeout=_TIMEOUT_SECONDS
+        [NewTopic(name, num_partitions=partition_count) for name in names],
+        operation_timeout=_TIMEOUT_SECONDS,
+        request_timeout=_TIMEOUT_SECONDS,
     )
     for name, future in made.items():
         try:
-            future.result(_TIMEOUT_SECONDS)
+            future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
