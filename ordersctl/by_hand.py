@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ordersctl.client import Addresses
@@ -42,6 +44,23 @@ def lines(grpcurl: str, addresses: Addresses, customer_id: str, order_id: str) -
         _line(grpcurl, addresses.command, f"{_COMMANDS}/CreateOrder", order),
         _line(grpcurl, addresses.command, f"{_COMMANDS}/CancelOrder", {"order_id": order_id, "reason": "too late"}),
     ]
+
+
+def started_as(program: str, folder: Path) -> str:
+    """How to call ordersctl from `folder` as it was called now.
+
+    Args:
+        program: what this process was started as.
+    """
+    path = Path(program)
+    if path.name == "__main__.py":
+        return f"{shlex.quote(_seen_from(folder, Path(sys.executable)))} -m ordersctl"
+    return shlex.quote(_seen_from(folder, path))
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    whole = folder / path
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
 
 def _line(grpcurl: str, address: str, method: str, request: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ordersctl.client import Addresses, Client
-from ordersctl.errors import PIPE_CLOSED, CallFailed
+from ordersctl.errors import CallFailed
+from ordersctl.exit_codes import PIPE_CLOSED
 from ordersctl.output import Output
 
 Coroutine = Callable[..., Awaitable[None]]

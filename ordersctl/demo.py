@@ -1,7 +1,9 @@
 """`ordersctl demo`: the life of two orders, as commands and then as queries show it."""
 
 import asyncio
+import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
@@ -16,7 +18,8 @@ from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import by_hand, money, tables
 from ordersctl.client import AnyCommand
 from ordersctl.command import Session, command
-from ordersctl.errors import FAILED, CallFailed
+from ordersctl.errors import CallFailed
+from ordersctl.exit_codes import FAILED
 from ordersctl.order_commands import ShippingAddress
 from ordersctl.visibility import order_until_visible, until_visible
 
@@ -109,7 +112,10 @@ class Journey:
         self._heading("By hand")
         for line in by_hand.lines(grpcurl, self._client.addresses, self._customer_id, self._delivered.order_id):
             self._out.print(Text(line), soft_wrap=True)
-        self._out.print(Text(f"ordersctl order history {self._delivered.order_id}"), soft_wrap=True)
+        self._out.print(
+            Text(f"{by_hand.started_as(sys.argv[0], Path.cwd())} order history {self._delivered.order_id}"),
+            soft_wrap=True,
+        )
 
     def conclude(self) -> None:
         """Says whether all was as expected.
@@ -168,9 +174,10 @@ class Journey:
         except CallFailed as failed:
             reason = failed.failure.reason
             self._out.print(
-                Text.assemble(("✗ ", "red"), "CancelOrder of the delivered order is refused, as it should be:")
+                Text.assemble(("· ", "cyan"), "CancelOrder of the delivered order is refused, as it should be:")
             )
-            self._out.print(Text(f"  {failed.failure.line}", style="red"))
+            line = Text(f"  {tables.as_text(failed.failure.line)}", style="dim")
+            self._out.print(line, soft_wrap=not self._out.is_terminal)
         self._expect("cancelling the delivered order", reason, _REFUSAL)
 
     async def _get(self) -> None:

@@ -8,12 +8,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-REFUSED = 1
-USAGE = 2
-UNAVAILABLE = 3
-FAILED = 4
-INTERRUPTED = 130
-PIPE_CLOSED = 141  # as a program that SIGPIPE ends
+from ordersctl.exit_codes import FAILED, REFUSED, UNAVAILABLE
 
 _EXIT_CODES = {
     grpc.StatusCode.INVALID_ARGUMENT: REFUSED,

@@ -74,7 +74,8 @@ class Filter:
         list[Status], typer.Option(case_sensitive=False, help="Only orders in this status; can be repeated.")
     ] = field(default_factory=list)
     since: Annotated[
-        str, typer.Option(metavar="TIME", help="Only orders created at or after it (ISO 8601, else UTC).")
+        str,
+        typer.Option(metavar="TIME", help="Only orders created at or after it (ISO 8601; UTC unless it names a zone)."),
     ] = ""
     until: Annotated[str, typer.Option(metavar="TIME", help="Only orders created before it.")] = ""
 
@@ -100,7 +101,7 @@ class Paging:
     order_by: Annotated[
         str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
     ] = ""
-    limit: Annotated[int, typer.Option(min=0, help="How many orders in all; 0: the server's choice.")] = 0
+    limit: Annotated[int, typer.Option(min=0, help="How many orders at most; 0: every one, of a search 100.")] = 0
     resume_token: Annotated[
         str, typer.Option("--resume", metavar="TOKEN", help="Go on where an interrupted list stopped.")
     ] = ""

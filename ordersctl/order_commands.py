@@ -1,5 +1,6 @@
 """`ordersctl order ...`: what changes an order."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar, cast
 
@@ -22,6 +23,9 @@ Answer = TypeVar("Answer", bound=tables.OrderAnswer)
 Item = Annotated[str, typer.Argument(metavar="SKU:NAME:QUANTITY:PRICE", help="Such as TEA-1:Green tea:2:19.99")]
 Amount = Annotated[str, typer.Option(metavar="DECIMAL", help="Such as 19.99, in the order's currency.")]
 _ITEM_PARTS = 4
+_QUANTITIES = 2**31
+_QUANTITY_DIGITS = 11
+_EXAMPLE_ADDRESS = "no address given: the example address is used; see --help"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,8 @@ async def create(
         shipping_address=address.message(),
     )
     await _accept(session, session.client.orders.CreateOrder, request, wait=wait)
+    if address == ShippingAddress():
+        session.output.note(_EXAMPLE_ADDRESS, note=_EXAMPLE_ADDRESS)
 
 
 @command(app, "add-item", 'order add-item ORDER_ID "CUP-7:Cup with saucer:2:8.50"')
@@ -222,8 +228,10 @@ def _item(text: str, currency: str, option: str) -> OrderItem:
     """The line that SKU:NAME:QUANTITY:PRICE says; only the name may contain colons."""
     sku, _, rest = text.partition(":")
     parts = [sku, *rest.rsplit(":", 2)]
-    if len(parts) != _ITEM_PARTS or not parts[2].isdecimal() or int(parts[2]) >= 2**31:
+    if len(parts) != _ITEM_PARTS or not re.fullmatch(r"-?\d+", parts[2]):
         raise typer.BadParameter(f"{text!r} is not SKU:NAME:QUANTITY:PRICE", param_hint=option)
+    if len(parts[2]) > _QUANTITY_DIGITS or not 0 <= int(parts[2]) < _QUANTITIES:
+        raise typer.BadParameter(f"the quantity {parts[2]} is out of range", param_hint=option)
     price = _amount(parts[3], currency, option)
     return OrderItem(sku=sku, product_name=parts[1], quantity=int(parts[2]), unit_price=price)
 

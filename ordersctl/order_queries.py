@@ -43,7 +43,10 @@ async def get(
     min_version: Annotated[int | None, typer.Option(min=1, help="Wait until this version is visible.")] = None,
     token: Annotated[list[str] | None, TOKEN_OPTION] = None,
     at_version: Annotated[int | None, typer.Option(min=1, help="As it was at this version.")] = None,
-    as_of: Annotated[str, typer.Option(metavar="TIME", help="As it was at this time (ISO 8601, else UTC).")] = "",
+    as_of: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="As it was at this time (ISO 8601; UTC unless it names a zone)."),
+    ] = "",
 ) -> None:
     """Show an order, as it is or as it was."""
     as_of_time: Timestamp | None = time_of(as_of, "--as-of") if as_of else None

@@ -90,7 +90,7 @@ install_missing_packages
 if [ "${1:-}" = --uv ]; then exec "$here/uv.sh" "$(find_python)"; fi
 mkdir -p .local
 (
-    flock 9
+    flock --nonblock 9 || { echo 'waiting for another make' >&2; flock 9; }
     if ! up_to_date; then
         rm -f .venv/orderflow-stamp
         make_environment

@@ -11,6 +11,12 @@ from deploy.local.progress import Progress
 from deploy.local.stack import COMPONENTS, SERVERS, Stack
 from deploy.local.tools import tool
 
+_ORDERSCTL_SETTINGS = {
+    "command_service": "ORDERFLOW_COMMAND_ADDRESS",
+    "query_service": "ORDERFLOW_QUERY_ADDRESS",
+    "projector": "ORDERFLOW_PROJECTOR_ADDRESS",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0 when it did what it says."""
@@ -82,7 +88,19 @@ def _status(stack: Stack, given: argparse.Namespace) -> int:
     print(f"{'name':<16} {'state':<10} {'pid':>8}  {'address':<16} log")
     for status in shown:
         print(f"{status.name:<16} {status.word:<10} {status.pid or '-':>8}  {status.address:<16} {status.log}")
+    _say_moved_addresses(stack)
     return 0 if all(status.healthy for status in shown) else 1
+
+
+def _say_moved_addresses(stack: Stack) -> None:
+    """Prints what ordersctl must be told where it would look for this stack elsewhere."""
+    moved = [
+        f"export {setting}={stack.address(name)}"
+        for name, setting in _ORDERSCTL_SETTINGS.items()
+        if stack.profile.name == "run" and stack.profile.port(name) != PORTS[name].run
+    ]
+    if moved:
+        print("\n".join(["", "Ports were moved; for ordersctl:", *moved]))
 
 
 def _env(stack: Stack, _given: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ def holder(number: int) -> str:
         try:
             if any(str(link.readlink()) in inodes for link in (entry / "fd").iterdir()):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                return f"pid {entry.name} ({command.strip()[:80]})"
+                return f"pid {entry.name} ({' '.join(command.split())[:80]})"
         except OSError:  # gone by now, or another user's
             continue
     return "a process of another user"

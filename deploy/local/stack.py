@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ class Stack:
             StackError: what could not be installed or started, and why; the others run.
         """
         parts = [COMPONENTS[name] for name in names]
-        with locked(self.profile.lock):
+        with self._locked():
             self._create()
             self._require_free_ports(parts)
             servers = [part for part in parts if not isinstance(part, Service)]
@@ -82,14 +83,14 @@ class Stack:
     def down(self, names: Iterable[str] = tuple(COMPONENTS)) -> None:
         """Stops what was started: services first, which drain, then servers."""
         parts = [COMPONENTS[name] for name in names]
-        with locked(self.profile.lock):
+        with self._locked():
             self._side_by_side([partial(self._stop, part) for part in parts if isinstance(part, Service)])
             self._side_by_side([partial(self._stop, part) for part in parts if not isinstance(part, Service)])
 
     def clean(self) -> None:
         """Stops everything and forgets data, logs and passwords."""
         self.down()
-        with locked(self.profile.lock):
+        with self._locked():
             self.profile.remove()
 
     def start(self, name: str, environment: Mapping[str, str] | None = None) -> None:
@@ -97,7 +98,7 @@ class Stack:
         part = COMPONENTS[name]
         if environment and isinstance(part, Service):
             part = replace(part, environment=environment)
-        with locked(self.profile.lock):
+        with self._locked():
             self._create()
             self._require_free_ports([part])
             self._start(part)
@@ -146,6 +147,11 @@ class Stack:
         healthy = process is not None and part.healthy(self.profile)
         pid = process.pid if process else None
         return Status(part.name, pid, self.address(part.name), healthy, self.log(part.name))
+
+    def _locked(self) -> AbstractContextManager[None]:
+        """Nobody else starts or stops anything of this profile meanwhile."""
+        waiting = partial(self._progress.step, "stack", f"waiting for another make {self.profile.name}")
+        return locked(self.profile.lock, waiting)
 
     def _create(self) -> None:
         self.profile.create()

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from command_service.errors import CannotCancelDeliveredOrder, StoreUnavailable
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest, RegisterCustomerResponse
 from orderflow.orders.v1 import commands_pb2, order_pb2, queries_pb2
 from orderflow.orders.v1.views_pb2 import OrderView
+from ordersctl import by_hand
 from tests.unit.ordersctl.conftest import Run
 from tests.unit.ordersctl.services import Services
 
@@ -93,6 +95,20 @@ def test_the_demo_shows_the_whole_journey_and_how_to_go_on(services: Services, r
         "everything was as expected",
     ):
         assert part in result.stdout
+    assert "✗" not in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        (".venv/bin/ordersctl", ".venv/bin/ordersctl"),
+        ("/work/tree/.venv/bin/ordersctl", ".venv/bin/ordersctl"),
+        ("/usr/bin/ordersctl", "/usr/bin/ordersctl"),
+    ],
+)
+def test_the_lines_by_hand_call_ordersctl_as_it_was_called(program: str, shown: str) -> None:
+    assert by_hand.started_as(program, Path("/work/tree")) == shown
 
 
 def test_the_demo_fails_where_something_is_not_as_expected(services: Services, run: Run) -> None:

@@ -100,11 +100,18 @@ def test_an_order_is_created_with_exact_prices_and_the_given_address(services: S
 
 
 def test_the_default_address_is_whole(services: Services, run: Run) -> None:
-    run("order", "create", "--customer", CUSTOMER, "--item", "TEA-1:Tea:1:19.99")
+    result = run("--table", "order", "create", "--customer", CUSTOMER, "--item", "TEA-1:Tea:1:19.99")
+    assert "the example address is used" in result.stderr
     request = services.request
     assert isinstance(request, commands_pb2.CreateOrderRequest)
     address = request.shipping_address
     assert all((address.recipient, list(address.address_lines), address.locality, address.region_code))
+
+
+def test_a_given_address_needs_no_note(services: Services, run: Run) -> None:
+    result = run("order", "create", "--customer", CUSTOMER, "--item", "TEA-1:Tea:1:19.99", "--city", "Leeds")
+    assert services.requests
+    assert result.stderr == ""
 
 
 def test_every_invocation_has_a_request_id_of_its_own_and_shows_it(services: Services, run: Run) -> None:
@@ -120,6 +127,14 @@ def test_an_item_that_cannot_be_read_is_wrong_usage(services: Services, run: Run
     result = run("order", "create", "--customer", CUSTOMER, "--item", item)
     assert result.exit_code == 2
     assert "--item" in result.stderr
+    assert services.requests == []
+
+
+@pytest.mark.parametrize("quantity", ["-1", "2147483648", "9" * 5000])
+def test_a_quantity_out_of_range_is_called_that(services: Services, run: Run, quantity: str) -> None:
+    result = run("order", "create", "--customer", CUSTOMER, "--item", f"T:T:{quantity}:1")
+    assert result.exit_code == 2
+    assert "out of range" in result.stderr
     assert services.requests == []
 
 

@@ -8,11 +8,31 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orderflow.orders.v1.queries_pb2 import ListOrdersRequest, ListOrdersResponse
+import pytest
+
+from orderflow.orders.v1.queries_pb2 import (
+    ListOrdersRequest,
+    ListOrdersResponse,
+    SearchOrdersRequest,
+    SearchOrdersResponse,
+)
 from orderflow.orders.v1.views_pb2 import OrderView
 from tests.unit.ordersctl.services import Services
 
 _WAIT = 10
+
+
+def shell(services: Services, line: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
+    """A line of bash in which $CTL is `ordersctl`, against the services."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "CTL": f"{sys.executable} -m ordersctl",
+        "ORDERFLOW_COMMAND_ADDRESS": services.address,
+        "ORDERFLOW_QUERY_ADDRESS": services.address,
+        **variables,
+    }
+    return subprocess.run(["bash", "-c", line], capture_output=True, check=False, env=environment, timeout=_WAIT)
 
 
 @contextmanager
@@ -96,3 +116,31 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(services: Services) -> 
         closed.set()
         assert process.wait(_WAIT) == 141
         assert read_errors(process) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (r"$CTL order create --customer ID --item $'bad\xff:x:3:4.50'", 2),
+        ("$CTL order list >/dev/full", 4),
+        ("$CTL --table order list >/dev/full", 4),
+        ("$CTL --help >/dev/full", 4),
+        ("$CTL order get ID >&-", 4),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_said_in_a_line(services: Services, line: str, status: int) -> None:
+    services.answer("ListOrders", [chunk(1)])
+    ended = shell(services, line)
+    assert ended.returncode == status
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr.decode()
+    assert ended.stderr.startswith(b"ordersctl: ")
+
+
+def test_text_is_utf_8_in_every_locale(services: Services) -> None:
+    found = SearchOrdersResponse(orders=[OrderView(order_id="1", customer_name="Zoë Ångström")], total=1)
+    services.answer("SearchOrders", [found])
+    ended = shell(services, "$CTL --table order search zoë", LC_ALL="C", PYTHONUTF8="0", COLUMNS="140")
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert "Zoë Ångström" in ended.stdout.decode()
+    assert isinstance(services.request, SearchOrdersRequest)
+    assert services.request.query == "zoë"
