@@ -16,6 +16,7 @@ import pytest
 from command_service.event_store.database import Database
 from orderflow.orders.v1 import command_service_pb2_grpc
 from orderflow.orders.v1 import commands_pb2 as commands
+from service_kit.grpc_channel import open_channel
 from tests.integration.command_service.gate import gate_of
 from tests.integration.command_service.relays import Running, Topics, caught_up, environment, process, status
 from tests.integration.conftest import WriteDatabase
@@ -100,7 +101,7 @@ def topics(topic_prefix: str) -> Iterator[Topics]:
 @pytest.fixture
 async def start(write_database: WriteDatabase, topic_prefix: str) -> AsyncIterator["Start"]:
     address = free_address()
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_channel(address) as channel:
         yield Start({**environment(write_database, topic_prefix), "GRPC_LISTEN_ADDRESS": address}, channel)
 
 
