@@ -2,17 +2,21 @@
 -- KEYS[1] the view's key; ARGV: generation, version, source version, time to live in ms, the view's bytes,
 -- the time at which the projection wrote it.
 -- A view depends on two aggregates, so each entry keeps both versions and neither may ever go back.
--- What cannot be read as an entry (another type, missing fields) is replaced.
-local held = redis.pcall('HMGET', KEYS[1], 'generation', 'version', 'source_version')
-local generation = tonumber(held[1])
-local version = tonumber(held[2]) or 0
-local source_version = tonumber(held[3]) or 0
-if generation and generation > tonumber(ARGV[1]) then
-  return 0
+-- What cannot be read as an entry (another type, missing fields, no whole numbers) is replaced.
+local function whole(text)
+  return text and string.match(text, '^%d+$') and tonumber(text)
 end
-if generation == tonumber(ARGV[1])
-    and (version > tonumber(ARGV[2]) or source_version > tonumber(ARGV[3])) then
-  return 0
+
+local held = redis.pcall('HMGET', KEYS[1], 'generation', 'version', 'source_version', 'project_time_us')
+local generation, version, source_version = whole(held[1]), whole(held[2]), whole(held[3])
+if generation and version and source_version and whole(held[4]) and redis.call('HEXISTS', KEYS[1], 'view') == 1 then
+  if generation > tonumber(ARGV[1]) then
+    return 0
+  end
+  if generation == tonumber(ARGV[1])
+      and (version > tonumber(ARGV[2]) or source_version > tonumber(ARGV[3])) then
+    return 0
+  end
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'version', ARGV[2], 'source_version', ARGV[3],
