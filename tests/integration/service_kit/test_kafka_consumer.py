@@ -1,0 +1,365 @@
+"""BatchConsumer on a real Kafka: only what was finished is committed, and a slow batch costs no membership."""
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from service_kit.kafka_consumer import BatchConsumer, Partition
+from tests.support.eventually import eventually
+from tests.support.servers import KAFKA_BROKERS
+
+PARTITIONS = 3
+EVICTION_SECONDS = 6.0
+"""The least that the broker takes for a session."""
+
+Handle = Callable[[Sequence[Message]], Awaitable[Mapping[Partition, int]]]
+
+
+@dataclass
+class Topic:
+    """A topic of the test's own, and a group that reads it."""
+
+    name: str
+    producer: Producer
+    group: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def produce(self, *values: str, partition: int = 0) -> None:
+        """Publishes values to a partition, and waits until they are there."""
+        for value in values:
+            self.producer.produce(self.name, value, partition=partition)
+        assert self.producer.flush(10) == 0
+
+    def consumer(self, *, hold_seconds: float = 5.0, batch_size: int = 1000, **config: Any) -> BatchConsumer:
+        """A member of the group."""
+        settings = {
+            "bootstrap.servers": KAFKA_BROKERS,
+            "group.id": self.group,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": int(EVICTION_SECONDS * 1000),
+            "max.poll.interval.ms": int(EVICTION_SECONDS * 1000),
+            **{name.replace("_", "."): value for name, value in config.items()},
+        }
+        return BatchConsumer(settings, [self.name], hold_seconds=hold_seconds, batch_size=batch_size)
+
+    def committed(self) -> dict[int, int]:
+        """The group's offsets, of the partitions that have one."""
+        reader = Consumer({"bootstrap.servers": KAFKA_BROKERS, "group.id": self.group})
+        found = reader.committed([TopicPartition(self.name, each) for each in range(PARTITIONS)], timeout=10)
+        reader.close()
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+
+class Handled:
+    """Keeps what it is handed, by value."""
+
+    def __init__(self, unfinished: Callable[[Message], bool] = lambda _message: False) -> None:
+        self.values: list[str] = []
+        self.batches: list[list[str]] = []
+        self._unfinished = unfinished
+
+    async def __call__(self, messages: Sequence[Message]) -> Mapping[Partition, int]:
+        """Finishes each partition up to the first message that it cannot finish."""
+        stopped: dict[Partition, int] = {}
+        self.batches.append([])
+        for each in messages:
+            place = partition_of(each)
+            if place in stopped:
+                continue
+            if self._unfinished(each):
+                stopped[place] = offset_of(each)
+                continue
+            self.values.append(value_of(each))
+            self.batches[-1].append(value_of(each))
+        return stopped
+
+    async def until(self, *values: str, within: float = 20.0) -> None:
+        """Returns when these values were handled, each once and nothing else, partition by partition in order."""
+
+        async def all_there() -> bool:
+            return len(self.values) >= len(values)
+
+        await eventually(all_there, within=within, what=f"{len(values)} handled messages")
+        assert sorted(self.values) == sorted(values)
+
+
+def value_of(message: Message) -> str:
+    value = message.value()
+    assert value is not None
+    return value.decode()
+
+
+def partition_of(message: Message) -> Partition:
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None
+    assert partition is not None
+    return topic, partition
+
+
+def offset_of(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None
+    return offset
+
+
+@asynccontextmanager
+async def consuming(consumer: BatchConsumer, handle: Handle) -> AsyncIterator["asyncio.Task[None]"]:
+    """A running consumer, told to stop at the end of the body."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(consumer.run(handle, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait({task})
+
+
+@pytest.fixture(scope="module")
+def admin() -> AdminClient:
+    return AdminClient({"bootstrap.servers": KAFKA_BROKERS})
+
+
+@pytest.fixture(scope="module")
+def producer() -> Producer:
+    return Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
+
+
+@pytest.fixture
+def topic(admin: AdminClient, producer: Producer) -> Iterator[Topic]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    admin.create_topics([NewTopic(name, PARTITIONS)])[name].result(10)
+    yield Topic(name, producer)
+    admin.delete_topics([name])[name].result(10)
+
+
+async def test_what_was_handled_is_committed_and_never_handed_out_again(topic: Topic) -> None:
+    topic.produce("a", "b", partition=0)
+    topic.produce("c", partition=1)
+    first, second = Handled(), Handled()
+    async with consuming(topic.consumer(), first):
+        await first.until("a", "b", "c")
+    assert topic.committed() == {0: 2, 1: 1}
+    topic.produce("d", partition=1)
+    async with consuming(topic.consumer(), second):
+        await second.until("d")
+
+
+async def test_messages_of_a_partition_come_in_order_and_within_the_batch_size(topic: Topic) -> None:
+    values = [f"{number:03}" for number in range(250)]
+    topic.produce(*values)
+    handled = Handled()
+    async with consuming(topic.consumer(batch_size=100), handled):
+        await handled.until(*values)
+    assert handled.values == values
+    assert max(map(len, handled.batches)) <= 100
+
+
+async def test_a_message_is_handed_on_when_it_arrives(topic: Topic) -> None:
+    """Not when a batch is full or some time is up: that would be added to every change's way to its readers."""
+    handled = Handled()
+    async with consuming(topic.consumer(), handled):
+        topic.produce("first")
+        await handled.until("first")
+        delays = []
+        for number in range(10):
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            await asyncio.to_thread(topic.produce, str(number))
+            while len(handled.values) < number + 2:  # noqa: ASYNC110 -- finer than any event that could be awaited
+                await asyncio.sleep(0.001)
+            delays.append(loop.time() - started)
+    assert sorted(delays)[5] < 0.1
+
+
+async def test_only_the_finished_prefix_is_committed_and_the_partition_is_stopped(topic: Topic) -> None:
+    topic.produce("a", "poison", "b", partition=0)
+    topic.produce("c", partition=1)
+    handled = Handled(lambda message: value_of(message) == "poison")
+    consumer = topic.consumer()
+    async with consuming(consumer, handled):
+        await handled.until("a", "c")
+        topic.produce("d", partition=0)
+        topic.produce("e", "f", partition=1)
+        await handled.until("a", "c", "e", "f")
+        assert consumer.stopped_partitions == {(topic.name, 0): 1}
+    assert topic.committed() == {0: 1, 1: 3}
+    healed = Handled()
+    async with consuming(topic.consumer(), healed):
+        await healed.until("poison", "b", "d")
+
+
+async def test_a_partition_whose_first_message_cannot_be_finished_is_stopped_where_it_was(topic: Topic) -> None:
+    topic.produce("poison")
+    handled = Handled(lambda message: value_of(message) == "poison")
+    consumer = topic.consumer()
+    async with consuming(consumer, handled):
+
+        async def stopped() -> bool:
+            return bool(consumer.stopped_partitions)
+
+        await eventually(stopped)
+    assert topic.committed() == {0: 0}
+
+
+async def test_a_stopped_partition_stays_stopped_through_a_batch_that_is_held(topic: Topic) -> None:
+    topic.produce("poison", partition=0)
+    handled = Handled(lambda message: value_of(message) == "poison")
+
+    async def slowly(messages: Sequence[Message]) -> Mapping[Partition, int]:
+        await asyncio.sleep(0.5)
+        return await handled(messages)
+
+    consumer = topic.consumer(hold_seconds=0.1)
+    async with consuming(consumer, slowly):
+
+        async def stopped() -> bool:
+            return bool(consumer.stopped_partitions)
+
+        await eventually(stopped)
+        topic.produce("after", partition=0)
+        topic.produce("a", partition=1)
+        await handled.until("a")
+        topic.produce("b", partition=1)
+        await handled.until("a", "b")
+    assert topic.committed() == {0: 0, 1: 2}
+
+
+async def test_a_handler_that_raises_ends_the_consumer_and_commits_nothing_of_its_batch(topic: Topic) -> None:
+    topic.produce("a")
+
+    async def fails(_messages: Sequence[Message]) -> Mapping[Partition, int]:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await topic.consumer().run(fails, asyncio.Event())
+    assert topic.committed() == {}
+    handled = Handled()
+    async with consuming(topic.consumer(), handled):
+        await handled.until("a")
+
+
+async def test_a_consumer_that_is_told_to_stop_finishes_the_batch_in_hand(topic: Topic) -> None:
+    topic.produce("a", "b")
+    begun, release, handled = asyncio.Event(), asyncio.Event(), Handled()
+
+    async def waits(messages: Sequence[Message]) -> Mapping[Partition, int]:
+        begun.set()
+        await release.wait()
+        return await handled(messages)
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(topic.consumer().run(waits, stop))
+    await begun.wait()
+    stop.set()
+    release.set()
+    await running
+    assert handled.values == ["a", "b"]
+    assert topic.committed() == {0: 2}
+
+
+async def test_a_consumer_that_is_cancelled_has_ended_its_handler_left_its_group_and_committed_nothing(
+    topic: Topic,
+) -> None:
+    topic.produce("a")
+    begun, cleaned = asyncio.Event(), asyncio.Event()
+
+    async def waits(_messages: Sequence[Message]) -> Mapping[Partition, int]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)  # what a real handler does to close what it holds
+            cleaned.set()
+        return {}
+
+    running = asyncio.create_task(topic.consumer(hold_seconds=0.1).run(waits, asyncio.Event()))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert cleaned.is_set()
+    assert topic.committed() == {}
+    handled = Handled()
+    async with consuming(topic.consumer(), handled):
+        await handled.until("a", within=EVICTION_SECONDS - 1)
+
+
+async def test_a_slow_batch_keeps_its_membership_and_its_messages(topic: Topic) -> None:
+    """Slower than a group waits for a member that does not poll; without being held it is thrown out."""
+    topic.produce("a", "b")
+    held, thrown_out = await asyncio.gather(
+        slow_batch(topic, hold_seconds=0.5), slow_batch(replace(topic, group=uuid.uuid4().hex), hold_seconds=100.0)
+    )
+    assert held == {0: 2}
+    assert thrown_out == {}
+
+
+async def slow_batch(topic: Topic, *, hold_seconds: float) -> dict[int, int]:
+    """What is committed right after a batch that takes longer than an eviction."""
+    handled, begun = Handled(), asyncio.Event()
+
+    async def slowly(messages: Sequence[Message]) -> Mapping[Partition, int]:
+        begun.set()
+        await asyncio.sleep(EVICTION_SECONDS + 1.5)
+        stop.set()
+        return await handled(messages)
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(topic.consumer(hold_seconds=hold_seconds, batch_size=10).run(slowly, stop))
+    await begun.wait()
+    await running
+    return topic.committed()
+
+
+async def test_a_partition_that_is_lost_while_a_batch_is_held_is_not_committed_by_its_former_owner(
+    topic: Topic,
+) -> None:
+    for partition in range(PARTITIONS):
+        topic.produce(f"{partition}", partition=partition)
+    begun, release, first, second = asyncio.Event(), asyncio.Event(), Handled(), Handled()
+
+    async def waits(messages: Sequence[Message]) -> Mapping[Partition, int]:
+        begun.set()
+        await release.wait()
+        return await first(messages)
+
+    async with consuming(topic.consumer(hold_seconds=0.1), waits):
+        await begun.wait()
+        async with consuming(topic.consumer(), second):
+
+            async def shared() -> bool:
+                return bool(second.values)
+
+            await eventually(shared, what="partitions for the second member")
+            taken_over = topic.committed()
+            assert 0 < len(taken_over) < PARTITIONS
+            release.set()
+            topic.produce("new", partition=0)
+
+            async def all_committed() -> bool:
+                return topic.committed() == {0: 2, 1: 1, 2: 1}
+
+            await eventually(all_committed, what="every message finished by somebody")
+    assert {*first.values, *second.values} == {"0", "1", "2", "new"}
+
+
+async def test_a_check_tells_whether_the_brokers_answer(topic: Topic) -> None:
+    consumer = topic.consumer()
+    async with consuming(consumer, Handled()):
+        await consumer.check()
+    with pytest.raises(RuntimeError):
+        await consumer.check()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = topic.consumer(bootstrap_servers=f"127.0.0.1:{nobody.getsockname()[1]}")
+        async with consuming(away, Handled()):
+            with pytest.raises(KafkaException):
+                await away.check()
