@@ -13,6 +13,16 @@ from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.support.system import Clients, create_order, register_customer
 
 COMMAND, RELAY, PROJECTOR = "command_service", "command_service.relay", "projector"
+EXPECTED = (
+    (COMMAND, "orderflow.orders.v1.OrderCommandService/CreateOrder"),
+    (COMMAND, "handle CreateOrderRequest"),
+    (COMMAND, "decide"),
+    (COMMAND, "append event_store"),
+    (COMMAND, "orderflow.customers.v1.CustomerService/BatchGetCustomers"),
+    (RELAY, "send orderflow.orders.events.v1"),
+    (PROJECTOR, "process orderflow.orders.events.v1"),
+    (PROJECTOR, "bulk"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +49,14 @@ async def test_one_trace_leads_from_the_clients_call_to_the_indexed_document(
 
     async def complete() -> list[ReceivedSpan]:
         spans = otlp.trace(trace_id)
-        _one(spans, PROJECTOR, "bulk")
-        _one(spans, PROJECTOR, "process")
-        _one(spans, RELAY, "send")
-        _one(spans, COMMAND, "orderflow.orders.v1.OrderCommandService/CreateOrder")
+        for service, name in EXPECTED:
+            _one(spans, service, name)
         return spans
 
     spans = await eventually(complete, what="the whole trace")
-    server = _one(spans, COMMAND, "orderflow.orders.v1.OrderCommandService/CreateOrder")
-    handling = _one(spans, COMMAND, "handle CreateOrderRequest")
-    deciding = _one(spans, COMMAND, "decide")
-    appending = _one(spans, COMMAND, "append event_store")
-    sending = _one(spans, RELAY, "send orderflow.orders.events.v1")
-    processing = _one(spans, PROJECTOR, "process orderflow.orders.events.v1")
-    indexing = _one(spans, PROJECTOR, "bulk")
-    lookup = _one(spans, COMMAND, "orderflow.customers.v1.CustomerService/BatchGetCustomers")
+    server, handling, deciding, appending, lookup, sending, processing, indexing = (
+        _one(spans, service, name) for service, name in EXPECTED
+    )
     assert handling.parent_id == server.span_id
     assert deciding.parent_id == handling.span_id
     assert appending.parent_id == handling.span_id
