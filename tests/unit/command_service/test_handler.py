@@ -364,6 +364,14 @@ async def test_validate_only_answers_no_token_as_there_is_nothing_to_wait_for(or
     assert (await orders(confirm(validate_only=True))).consistency_token == ""
 
 
+async def test_validate_only_does_not_look_a_request_id_up(orders: Orders) -> None:
+    await orders(create())
+    await orders(add(item("1.00"), request_id="r-1"))
+    answer = await orders(add(item("1.00"), request_id="r-1", validate_only=True))
+    assert (answer.version, answer.total_amount) == (2, money("12.00")), "what would be, not what was answered"
+    assert (await orders(confirm(request_id="r-1", validate_only=True))).version == 2
+
+
 async def test_validate_only_is_refused_as_the_command_would_be(orders: Orders) -> None:
     await orders(create())
     assert (await refused(orders(ship(validate_only=True)))).reason_name == "NOT_ALLOWED_IN_STATUS"
@@ -441,6 +449,15 @@ async def test_an_overtaken_command_is_decided_again_on_what_the_rival_made(
     store.rivals = iter([lambda: elsewhere(add(item("5.00")))])
     answer = await orders(add(item("1.00")))
     assert (answer.version, answer.total_amount) == (3, money("16.00"))
+
+
+async def test_a_command_that_is_overtaken_again_and_again_is_accepted_in_the_end(
+    orders: Orders, elsewhere: Orders, store: Store
+) -> None:
+    await orders(create())
+    store.rivals = iter([lambda: elsewhere(add(item("1.00")))] * 4)
+    answer = await orders(add(item("1.00")))
+    assert (answer.version, answer.total_amount) == (6, money("15.00"))
 
 
 async def test_an_overtaken_command_can_be_refused_for_what_the_rival_made(

@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from orderflow.orders.v1 import queries_pb2 as queries
 from orderflow.orders.v1 import query_service_pb2_grpc as grpc_api
 from service_kit.grpc_errors import Errors
-from service_kit.grpc_layers import Context, Layers
+from service_kit.grpc_layers import Context, Layer, Layers
 from service_kit.grpc_tracing import Tracing
 from service_kit.grpc_validation import Validation
 
@@ -83,9 +83,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
-    """Runs a server and a channel to it."""
-    server = grpc.aio.server(interceptors=[Layers([Tracing(), Errors(), Validation()])])
+async def serving(*layers: Layer) -> AsyncIterator[Server]:
+    """Runs a server and a channel to it, with every service's layers unless told otherwise."""
+    server = grpc.aio.server(interceptors=[Layers(layers or [Tracing(), Errors(), Validation()])])
     scripted = Scripted()
     grpc_api.add_OrderQueryServiceServicer_to_server(scripted, server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -15,8 +15,9 @@ from orderflow.common.v1 import errors_pb2
 from orderflow.orders.v1 import queries_pb2 as queries
 from service_kit.errors import InvalidArgument, TryLater
 from service_kit.grpc_layers import Context
+from service_kit.grpc_tracing import Tracing
 from tests.support.eventually import eventually
-from tests.unit.service_kit.in_process import LIST, Server
+from tests.unit.service_kit.in_process import LIST, Server, serving
 
 SERVICE = "orderflow.orders.v1.OrderQueryService"
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
@@ -169,6 +170,20 @@ async def test_an_uncaught_error_is_a_fault_with_the_exception_recorded(
     [event] = span.events
     assert event.attributes is not None
     assert (event.name, event.attributes["exception.type"]) == ("exception", "RuntimeError")
+
+
+@both
+async def test_an_error_that_no_layer_has_answered_is_not_taken_for_success(
+    spans: InMemorySpanExporter, *, streaming: bool
+) -> None:
+    async with serving(Tracing()) as server:
+        Ended(server, RuntimeError("oh no"))
+        with pytest.raises(grpc.aio.AioRpcError, match="UNKNOWN"):
+            await call(server, streaming=streaming)
+    span = await server_span(spans)
+    assert span.attributes is not None
+    assert span.attributes["rpc.response.status_code"] == "UNKNOWN"
+    assert span.status.status_code is StatusCode.ERROR
 
 
 async def test_a_call_that_the_client_cancels_is_no_fault(server: Server, spans: InMemorySpanExporter) -> None:
