@@ -15,6 +15,8 @@ from service_kit.grpc_layers import Context
 from tests.unit.service_kit.in_process import LIST, Server, detail, info_of, status_of
 
 SECRET = "password=hunter2"
+DEADLINE_SECONDS = 2.0
+"""Long enough for the first message of a stream on a machine that is busy with something else."""
 
 
 class TimedOut(TryLater):
@@ -138,7 +140,7 @@ async def test_a_stream_that_the_client_cancels_is_closed_at_once(server: Server
 @pytest.mark.parametrize("stream", [yields_and_waits, never_ends], ids=["waiting for data", "held back by the reader"])
 async def test_a_stream_that_runs_into_its_deadline_is_closed_at_once(server: Server, stream: object) -> None:
     server.scripted.stream = stream  # type: ignore[assignment]
-    call = server.stub.ListOrders(LIST, timeout=0.3)
+    call = server.stub.ListOrders(LIST, timeout=DEADLINE_SECONDS)
     await anext(aiter(call))
-    await asyncio.wait_for(server.scripted.closed.wait(), 1.3)
+    await asyncio.wait_for(server.scripted.closed.wait(), DEADLINE_SECONDS + 1)
     assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
