@@ -1,6 +1,7 @@
 """The topics that events are published to, and which partition an aggregate's events go to, for ever."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from command_service.relay.lease import Connection
 
 _NAMES = {"order": "orders", "customer": "customers", "stock_item": "inventory"}
 _TIMEOUT_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
 _log = structlog.get_logger("command_service.relay")
 
 
@@ -46,10 +48,10 @@ def prepare_topics(brokers: str, connection: Connection, *, prefix: str, partiti
     admin = AdminClient({"bootstrap.servers": brokers})
     topics = {kind: f"{prefix}.{name}.events.v1" for kind, name in _NAMES.items()}
     _create(admin, list(topics.values()), partition_count)
-    present = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    present = _listed(admin, topics.values())
     counts = {}
     for topic in topics.values():
-        actual = len(present[topic].partitions) if topic in present else 0
+        actual = present[topic]
         recorded = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
         wanted = recorded[0] if recorded else partition_count
         if actual < wanted:
@@ -68,6 +70,24 @@ def _record(connection: Connection, topic: str, partition_count: int) -> int:
     )
     row = connection.execute("SELECT partition_count FROM relay_topic WHERE topic = %s", [topic]).fetchone()
     return int(row[0]) if row else partition_count
+
+
+def _listed(admin: AdminClient, names: Collection[str]) -> Mapping[str, int]:
+    """The topics' partition counts; brokers list a new topic a moment after it was made.
+
+    Raises:
+        KafkaException: the brokers are away, or do not list them all in time.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        listed = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+        counts = {name: len(listed[name].partitions) for name in names if name in listed}
+        missing = [name for name in names if not counts.get(name)]
+        if not missing:
+            return counts
+        if time.monotonic() > deadline:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"not listed: {', '.join(missing)}"))
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _create(admin: AdminClient, names: list[str], partition_count: int) -> None:
