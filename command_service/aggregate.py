@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from event_schemas.event_types import EventTypes
 from orderflow.events.v1 import event_log_pb2
 from service_kit.errors import ServiceError
 
@@ -45,7 +46,7 @@ class Aggregate(Generic[State]):
     initial: State
     decide: Callable[[Any, State, datetime], Sequence[Message]]
     evolve: Callable[[State, Any], State]
-    events: Sequence[type[Message]]
+    events: EventTypes[Any]
     facts: Callable[[State], Mapping[str, Any]]
     attributes: Callable[[Any], Mapping[str, str | int]]
     id_taken: Callable[[str], ServiceError]
@@ -54,14 +55,13 @@ class Aggregate(Generic[State]):
         """The state after a history; the initial one where the history is that of another kind of aggregate.
 
         Raises:
-            KeyError: an event of a type that this aggregate never had.
+            UnknownEvent: an event of a type that this aggregate never had.
         """
         state = self.initial
         if self.is_foreign(history):
             return state
-        types = {each.DESCRIPTOR.full_name: each for each in self.events}
         for recorded in history:
-            state = self.evolve(state, types[recorded.event_type].FromString(recorded.event_data))
+            state = self.evolve(state, self.events.parse(recorded.event_type, recorded.event_data))
         return state
 
     def is_foreign(self, history: Sequence[event_log_pb2.RecordedEvent]) -> bool:

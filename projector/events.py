@@ -7,10 +7,10 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
+from event_schemas import customers, orders
+from event_schemas.event_types import UnknownEvent
 from orderflow.events.v1 import event_log_pb2
 from projector.errors import Undecodable
-from read_models import customers, orders
-from read_models.event_types import UnknownEvent
 from service_kit import cloudevents
 
 
@@ -62,7 +62,7 @@ def order_event(recorded: event_log_pb2.RecordedEvent) -> OrderEvent:
         Undecodable: it is none.
     """
     try:
-        event = orders.parse(recorded.event_type, recorded.event_data)
+        event = orders.EVENT_TYPES.parse(recorded.event_type, recorded.event_data)
     except UnknownEvent as error:
         raise Undecodable(str(error)) from error
     _check(recorded, event.order_id)

@@ -1,10 +1,12 @@
 """Shows what happened to an order, event by event."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from opentelemetry import trace
 
+from event_schemas.event_types import UnknownEvent
+from event_schemas.orders import EVENT_TYPES
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import events_pb2, queries_pb2
 from query_service.deadline import Deadline
@@ -65,6 +67,7 @@ def _shown(recorded: event_log_pb2.RecordedEvent) -> queries_pb2.RecordedOrderEv
         actor=recorded.metadata.principal,
         trace_id=trace.format_trace_id(trace_id) if trace_id else "",
     )
-    if field := _FIELDS.get(recorded.event_type):
-        getattr(shown.event, field).MergeFromString(recorded.event_data)
+    with suppress(UnknownEvent):  # one that a newer command service has stored is shown without its contents
+        event = EVENT_TYPES.parse(recorded.event_type, recorded.event_data)
+        getattr(shown.event, _FIELDS[event.DESCRIPTOR.full_name]).CopyFrom(event)
     return shown

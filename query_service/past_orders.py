@@ -2,6 +2,7 @@
 
 from contextlib import aclosing
 
+from event_schemas.orders import EVENT_TYPES
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import queries_pb2, views_pb2
 from query_service.deadline import Deadline
@@ -40,5 +41,5 @@ class PastOrders:
         async with aclosing(self._log.chunks(asked, deadline)) as chunks:
             async for events in chunks:
                 for each in events:
-                    view = orders.evolve(view, orders.parse(each.event_type, each.event_data), each.version)
+                    view = orders.evolve(view, EVENT_TYPES.parse(each.event_type, each.event_data), each.version)
         return view

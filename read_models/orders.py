@@ -1,49 +1,15 @@
 """The orders' read model: folds an order's events, and its customer, into the view that queries answer with."""
 
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
+from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import events_pb2, order_pb2, views_pb2
 from read_models import money
-from read_models.event_types import EventTypes
-
-OrderEvent: TypeAlias = (
-    events_pb2.OrderCreated
-    | events_pb2.ItemAdded
-    | events_pb2.ItemRemoved
-    | events_pb2.PaymentProcessed
-    | events_pb2.RefundRecorded
-    | events_pb2.OrderConfirmed
-    | events_pb2.OrderShipped
-    | events_pb2.OrderDelivered
-    | events_pb2.OrderCancelled
-)
-EVENT_TYPES: EventTypes[OrderEvent] = EventTypes(
-    (
-        events_pb2.OrderCreated,
-        events_pb2.ItemAdded,
-        events_pb2.ItemRemoved,
-        events_pb2.PaymentProcessed,
-        events_pb2.RefundRecorded,
-        events_pb2.OrderConfirmed,
-        events_pb2.OrderShipped,
-        events_pb2.OrderDelivered,
-        events_pb2.OrderCancelled,
-    )
-)
-
-
-def parse(event_type: str, data: bytes) -> OrderEvent:
-    """An order's event from the name and bytes it is stored as.
-
-    Raises:
-        UnknownEvent: the type is none of an order's, or the bytes are not of that type.
-    """
-    return EVENT_TYPES.parse(event_type, data)
 
 
 def evolve(view: views_pb2.OrderView | None, event: OrderEvent, version: int) -> views_pb2.OrderView:

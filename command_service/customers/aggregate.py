@@ -1,11 +1,10 @@
 """The customer as the command handler sees it."""
 
-from typing import get_args
-
 from command_service.aggregate import Aggregate
 from command_service.customers.decider import decide
-from command_service.customers.state import Customer, Event, evolve
+from command_service.customers.state import Customer, evolve
 from command_service.errors import CustomerAlreadyExists
+from event_schemas.customers import EVENT_TYPES
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest
 
 TYPE = "customer"
@@ -20,7 +19,7 @@ def customer_aggregate() -> Aggregate[Customer]:
         initial=Customer(),
         decide=decide,
         evolve=evolve,
-        events=get_args(Event),
+        events=EVENT_TYPES,
         facts=lambda customer: {"customer_id": customer.customer_id},
         attributes=lambda _command: {},
         id_taken=lambda taken: CustomerAlreadyExists(f"the id {taken} is taken"),

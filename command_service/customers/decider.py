@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import TypeAlias
 
-from command_service.customers.state import Customer, Event
+from command_service.customers.state import Customer
 from command_service.errors import CustomerAlreadyExists, CustomerNotFound, NotOffered
 from command_service.timestamps import stamp
+from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import commands_pb2 as commands
 from orderflow.customers.v1 import events_pb2 as events
 
 Command: TypeAlias = commands.RegisterCustomerRequest | commands.UpdateCustomerRequest | commands.EraseCustomerRequest
 
 
-def decide(command: Command, customer: Customer, now: datetime) -> list[Event]:
+def decide(command: Command, customer: Customer, now: datetime) -> list[CustomerEvent]:
     """The events that a command makes of a customer; none when it is accepted and changes nothing.
 
     Args:
@@ -44,7 +45,7 @@ def decide(command: Command, customer: Customer, now: datetime) -> list[Event]:
             raise NotOffered("erasure is not offered by this server yet")
 
 
-def _updated(command: commands.UpdateCustomerRequest, customer: Customer, now: datetime) -> list[Event]:
+def _updated(command: commands.UpdateCustomerRequest, customer: Customer, now: datetime) -> list[CustomerEvent]:
     name = command.name if command.HasField("name") else customer.name
     email = command.email if command.HasField("email") else customer.email
     if (name, email) == (customer.name, customer.email):

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
+from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import events_pb2 as events
-
-Event: TypeAlias = events.CustomerRegistered | events.CustomerUpdated | events.CustomerErased
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Customer:
     erase_time: datetime | None = None
 
 
-def evolve(customer: Customer, event: Event) -> Customer:
+def evolve(customer: Customer, event: CustomerEvent) -> Customer:
     """The customer after an event; it happened, so nothing is refused here."""
     customer = replace(customer, version=customer.version + 1)
     match event:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from command_service.aggregate import Aggregate
 from command_service.errors import OrderAlreadyExists
 from command_service.orders.decider import decide
-from command_service.orders.state import Event, Order, evolve
+from command_service.orders.state import Order, evolve
+from event_schemas.orders import EVENT_TYPES
 from orderflow.orders.v1 import commands_pb2 as commands
 
 TYPE = "order"
@@ -23,7 +24,7 @@ def order_aggregate(delivery: timedelta) -> Aggregate[Order]:
         initial=Order(),
         decide=partial(decide, delivery=delivery),
         evolve=evolve,
-        events=get_args(Event),
+        events=EVENT_TYPES,
         facts=_facts,
         attributes=_attributes,
         id_taken=lambda taken: OrderAlreadyExists(f"the id {taken} is taken"),

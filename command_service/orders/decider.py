@@ -14,8 +14,9 @@ from command_service.errors import (
 )
 from command_service.orders.checks import MAX_LINES, check_amount, check_currency, check_items, check_total
 from command_service.orders.money import Amount
-from command_service.orders.state import Event, Order, line_of, without
+from command_service.orders.state import Order, line_of, without
 from command_service.timestamps import stamp
+from event_schemas.orders import OrderEvent
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import events_pb2 as events
 from orderflow.orders.v1 import order_pb2
@@ -50,7 +51,7 @@ ALLOWED = {
 
 def decide(  # noqa: C901, PLR0911, PLR0912 -- the decision table
     command: Command, order: Order, now: datetime, *, delivery: timedelta
-) -> list[Event]:
+) -> list[OrderEvent]:
     """The events that a command makes of an order; none when it is accepted and changes nothing.
 
     Args:
@@ -173,7 +174,7 @@ def _item_removed(command: commands.RemoveItemRequest, order: Order, now: dateti
     )
 
 
-def _payment(command: commands.RecordPaymentRequest, order: Order, now: datetime) -> list[Event]:
+def _payment(command: commands.RecordPaymentRequest, order: Order, now: datetime) -> list[OrderEvent]:
     """Payments are summed; together they are at most the order's total."""
     check_amount(command.amount, "amount", order.currency)
     nanos = Amount.of(command.amount).nanos
@@ -194,7 +195,7 @@ def _payment(command: commands.RecordPaymentRequest, order: Order, now: datetime
     ]
 
 
-def _refund(command: commands.RecordRefundRequest, order: Order, now: datetime) -> list[Event]:
+def _refund(command: commands.RecordRefundRequest, order: Order, now: datetime) -> list[OrderEvent]:
     check_currency(command.amount, "amount", order.currency)
     nanos = Amount.of(command.amount).nanos
     known = order.refunds.get(command.refund_reference)
@@ -212,7 +213,7 @@ def _refund(command: commands.RecordRefundRequest, order: Order, now: datetime) 
     ]
 
 
-def _unchanged_if_same(known: int, nanos: int, field: str) -> list[Event]:
+def _unchanged_if_same(known: int, nanos: int, field: str) -> list[OrderEvent]:
     if known != nanos:
         raise InvalidArgument.of(field, "is recorded already with another amount")
     return []

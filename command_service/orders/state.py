@@ -4,23 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from command_service.orders.money import Amount
+from event_schemas.orders import OrderEvent
 from orderflow.orders.v1 import events_pb2 as events
 from orderflow.orders.v1 import order_pb2
-
-Event: TypeAlias = (
-    events.OrderCreated
-    | events.ItemAdded
-    | events.ItemRemoved
-    | events.PaymentProcessed
-    | events.RefundRecorded
-    | events.OrderConfirmed
-    | events.OrderShipped
-    | events.OrderDelivered
-    | events.OrderCancelled
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +50,7 @@ class Order:
         return sum(self.payments.values()) - sum(self.refunds.values())
 
 
-def evolve(order: Order, event: Event) -> Order:  # noqa: PLR0911 -- one answer an event
+def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one answer an event
     """The order after an event; it happened, so nothing is refused here."""
     order = replace(order, version=order.version + 1)
     match event:

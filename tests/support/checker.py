@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from elasticsearch import AsyncElasticsearch
 
+from event_schemas.orders import EVENT_TYPES
 from orderflow.customers.v1 import customer_pb2
 from orderflow.customers.v1 import queries_pb2 as customer_queries
 from orderflow.events.v1 import event_log_pb2
@@ -47,7 +48,7 @@ async def assert_documents_equal_the_log(clients: Clients, read_es_url: str) -> 
 def _fold(events: list[event_log_pb2.RecordedEvent]) -> views_pb2.OrderView:
     view = None
     for event in events:
-        view = orders.evolve(view, orders.parse(event.event_type, event.event_data), event.version)
+        view = orders.evolve(view, EVENT_TYPES.parse(event.event_type, event.event_data), event.version)
     assert view is not None
     return view
 

@@ -11,8 +11,9 @@ from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 
 from command_service.orders.decider import Command, decide
-from command_service.orders.state import Event, Order, evolve
+from command_service.orders.state import Order, evolve
 from command_service.timestamps import stamp
+from event_schemas.orders import OrderEvent
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import events_pb2 as events
@@ -156,7 +157,7 @@ def cancelled(reason: str = "changed my mind", *, refund_due: str = "") -> event
 
 def folded(*history: Message) -> Order:
     """The order after these events."""
-    return reduce(evolve, cast("Sequence[Event]", history), Order())
+    return reduce(evolve, cast("Sequence[OrderEvent]", history), Order())
 
 
 def given(*history: Message) -> "Given":
@@ -165,7 +166,7 @@ def given(*history: Message) -> "Given":
     return Given(lambda command: decided(command, order))
 
 
-def decided(command: Command, order: Order) -> list[Event]:
+def decided(command: Command, order: Order) -> list[OrderEvent]:
     """What the order's rules make of a command now."""
     return decide(command, order, NOW, delivery=DELIVERY)
 

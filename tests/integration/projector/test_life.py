@@ -2,6 +2,7 @@
 
 import pytest
 
+from event_schemas import orders as order_events
 from orderflow.orders.v1 import views_pb2
 from read_models import orders
 from tests.integration.projector.conftest import Settings, running
@@ -10,7 +11,7 @@ from tests.integration.projector.write_side import WriteSide
 from tests.unit.read_models.builders import confirmed, created, delivered, euros, item, item_added, paid, shipped
 
 
-def life(order_id: str, customer_id: str) -> list[orders.OrderEvent]:
+def life(order_id: str, customer_id: str) -> list[order_events.OrderEvent]:
     """Six events."""
     return [
         created(order_id=order_id, customer_id=customer_id),
@@ -22,7 +23,7 @@ def life(order_id: str, customer_id: str) -> list[orders.OrderEvent]:
     ]
 
 
-def folded(events: list[orders.OrderEvent], write_side: WriteSide) -> views_pb2.OrderView:
+def folded(events: list[order_events.OrderEvent], write_side: WriteSide) -> views_pb2.OrderView:
     """What the events and their customer say."""
     view = None
     for version, event in enumerate(events, start=1):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from event_schemas import orders as order_events
 from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents
@@ -15,7 +16,7 @@ from projector.events import OrderEvent
 from projector.index import ReadModelIndex
 from projector.patience import Patience
 from projector.projection import OrderProjection
-from read_models import orders, orders_index
+from read_models import orders_index
 from service_kit.grpc_channel import open_channel
 from service_kit.view_cache import ViewCache
 from tests.integration.projector.read_side import ReadSide
@@ -62,7 +63,7 @@ class _Order:
 
     async def project(self, projection: OrderProjection, version: int) -> None:
         """Brings the order's event of this version: it is created, confirmed, shipped."""
-        events: list[orders.OrderEvent] = [
+        events: list[order_events.OrderEvent] = [
             created(order_id=self.order_id, customer_id=self.customer_id),
             confirmed(order_id=self.order_id),
             shipped(order_id=self.order_id),

@@ -10,10 +10,10 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from event_schemas.orders import OrderEvent
 from orderflow.customers.v1 import customer_pb2, customer_service_pb2_grpc, queries_pb2
 from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
-from read_models.orders import OrderEvent
 from service_kit.cloudevents import Headers, headers_of
 from tests.support.servers import KAFKA_BROKERS
 from tests.unit.read_models.builders import at

@@ -17,6 +17,7 @@ from command_service.handler import CommandHandler
 from command_service.orders.aggregate import order_aggregate
 from command_service.orders.state import Order
 from command_service.timestamps import stamp
+from event_schemas.event_types import UnknownEvent
 from orderflow.customers.v1 import commands_pb2 as customer_commands
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import commands_pb2 as commands
@@ -578,5 +579,5 @@ async def test_the_state_of_another_kind_is_that_of_nothing(orders: Orders, cust
 async def test_an_event_that_no_fold_knows_is_an_error_and_not_skipped(orders: Orders, store: Store) -> None:
     unknown = NewEvent("orderflow.orders.v1.OrderTeleported", b"")
     await store.append(Append("order", uuid.UUID(ORDER_ID), 0, [unknown], b"", None, b""))
-    with pytest.raises(KeyError, match="OrderTeleported"):
+    with pytest.raises(UnknownEvent, match="OrderTeleported"):
         await orders(confirm())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from event_schemas import orders as order_events
 from orderflow.orders.v1 import views_pb2
 from projector.errors import EventsMissing, Unfoldable
 from projector.event_log import EventLog
@@ -12,7 +13,7 @@ from projector.folding import folded
 from read_models import orders
 from tests.unit.read_models.builders import ORDER, confirmed, created, delivered, euros, paid, shipped
 
-_HISTORY: list[orders.OrderEvent] = [created(), paid(euros(20)), confirmed(), shipped(), delivered()]
+_HISTORY: list[order_events.OrderEvent] = [created(), paid(euros(20)), confirmed(), shipped(), delivered()]
 _EVENTS = {version: OrderEvent(ORDER, version, event) for version, event in enumerate(_HISTORY, start=1)}
 
 

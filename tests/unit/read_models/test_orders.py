@@ -4,10 +4,11 @@ from typing import Self
 
 import pytest
 
+from event_schemas.event_types import UnknownEvent
+from event_schemas.orders import EVENT_TYPES, OrderEvent
 from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import events_pb2, order_pb2, views_pb2
 from read_models import orders
-from read_models.event_types import UnknownEvent
 from tests.unit.read_models.builders import (
     ADDRESS,
     CUSTOMER,
@@ -27,7 +28,7 @@ from tests.unit.read_models.builders import (
     shipped,
 )
 
-_EVENTS: dict[str, orders.OrderEvent] = {
+_EVENTS: dict[str, OrderEvent] = {
     f"orderflow.orders.v1.{type(event).__name__}": event
     for event in (
         created(),
@@ -46,7 +47,7 @@ _EVENTS: dict[str, orders.OrderEvent] = {
 class _Given:
     """given(events).then(field=value, ...): the view of these events has these values."""
 
-    def __init__(self, events: tuple[orders.OrderEvent, ...]) -> None:
+    def __init__(self, events: tuple[OrderEvent, ...]) -> None:
         view: views_pb2.OrderView | None = None
         for version, event in enumerate(events, start=1):
             view = orders.evolve(view, event, version)
@@ -60,7 +61,7 @@ class _Given:
         return self
 
 
-def given(*events: orders.OrderEvent) -> _Given:
+def given(*events: OrderEvent) -> _Given:
     return _Given(events)
 
 
@@ -75,7 +76,7 @@ def test_the_table_of_events_is_the_closed_set_of_the_contract() -> None:
 
 @pytest.mark.parametrize("name", sorted(_EVENTS))
 def test_every_event_is_parsed_from_what_is_stored(name: str) -> None:
-    assert orders.parse(name, _EVENTS[name].SerializeToString()) == _EVENTS[name]
+    assert EVENT_TYPES.parse(name, _EVENTS[name].SerializeToString()) == _EVENTS[name]
 
 
 @pytest.mark.parametrize("name", sorted(_EVENTS))
@@ -111,7 +112,7 @@ def _estimate(field: str) -> bool:
 )
 def test_what_is_no_event_of_an_order_is_named(event_type: str, data: bytes) -> None:
     with pytest.raises(UnknownEvent):
-        orders.parse(event_type, data)
+        EVENT_TYPES.parse(event_type, data)
 
 
 def test_a_created_order_is_pending_and_waits_for_its_customer() -> None:
@@ -201,7 +202,7 @@ def test_payments_and_refunds_add_up_exactly() -> None:
         ),
     ],
 )
-def test_each_step_of_its_life_shows(events: tuple[orders.OrderEvent, ...], expected: dict[str, object]) -> None:
+def test_each_step_of_its_life_shows(events: tuple[OrderEvent, ...], expected: dict[str, object]) -> None:
     given(created(), *events).then(**expected)
 
 
