@@ -7,6 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from command_service.event_store.port import Loaded
+from command_service.snapshots import Snapshots
 from event_schemas.event_types import EventTypes
 from orderflow.events.v1 import event_log_pb2
 from service_kit.errors import ServiceError
@@ -38,6 +40,7 @@ class Aggregate(Generic[State]):
         facts: what answers show of a state, by the name of the answer's field.
         attributes: what a command's span says of it.
         id_taken: refuses to create an aggregate under the id of another kind of aggregate.
+        snapshots: of long histories; None where there are none, or where states hold what must not be kept twice.
     """
 
     name: str
@@ -50,14 +53,29 @@ class Aggregate(Generic[State]):
     facts: Callable[[State], Mapping[str, Any]]
     attributes: Callable[[Any], Mapping[str, str | int]]
     id_taken: Callable[[str], ServiceError]
+    snapshots: Snapshots[State] | None = None
 
-    def fold(self, history: Sequence[event_log_pb2.RecordedEvent]) -> State:
-        """The state after a history; the initial one where the history is that of another kind of aggregate.
+    def restored(self, loaded: Loaded) -> State:
+        """The state after all that was loaded.
 
         Raises:
             UnknownEvent: an event of a type that this aggregate never had.
         """
-        state = self.initial
+        if self.snapshots is None or loaded.snapshot is None:
+            return self.fold(loaded.history)
+        return self.fold(loaded.history, self.snapshots.read(loaded.snapshot.state))
+
+    def fold(self, history: Sequence[event_log_pb2.RecordedEvent], before: State | None = None) -> State:
+        """The state after a history; the one before it where the history is that of another kind of aggregate.
+
+        Args:
+            history: in order of version.
+            before: what the history follows; None where it is whole.
+
+        Raises:
+            UnknownEvent: an event of a type that this aggregate never had.
+        """
+        state = self.initial if before is None else before
         if self.is_foreign(history):
             return state
         for recorded in history:

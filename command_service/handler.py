@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic
@@ -14,8 +15,17 @@ from opentelemetry import trace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from command_service.aggregate import Aggregate, State
-from command_service.errors import Overloaded, VersionMismatch
-from command_service.event_store.port import Append, Conflict, EventStore, NewEvent, Remembered
+from command_service.errors import Overloaded, StoreUnavailable, VersionMismatch
+from command_service.event_store.port import (
+    Append,
+    Conflict,
+    EventStore,
+    Loaded,
+    NewEvent,
+    Remembered,
+    RequestKey,
+    Snapshot,
+)
 from command_service.request import Answer, Request
 from orderflow.common.v1 import consistency_pb2
 from orderflow.events.v1 import event_log_pb2
@@ -25,6 +35,7 @@ from service_kit.telemetry import inner_span, traceparent
 
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
+_SNAPSHOT_EVENTS = 50
 _RETRY_AFTER = timedelta(milliseconds=200)
 _tracer = trace.get_tracer("command_service")
 
@@ -92,8 +103,7 @@ class CommandHandler(Generic[State]):
 
     async def state_of(self, aggregate_id: uuid.UUID) -> State:
         """An aggregate's present state, from its events."""
-        history, _ = await self._store.load(aggregate_id, None)
-        return self._aggregate.fold(history)
+        return self._aggregate.restored(await self._load(aggregate_id, None))
 
     async def states_of(self, aggregate_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, State]:
         """The present states of several aggregates; those that do not exist are left out."""
@@ -136,17 +146,33 @@ class CommandHandler(Generic[State]):
 
     async def _attempt(self, request: Request[Answer]) -> bytes:
         with inner_span(_tracer, "load"):
-            history, remembered = await self._store.load(request.aggregate_id, request.key)
-        if remembered is not None:
-            return request.recalled(remembered)
-        decision = self._decide(request, self._aggregate.fold(history))
-        if self._aggregate.is_foreign(history):
+            loaded = await self._load(request.aggregate_id, request.key)
+        if loaded.remembered is not None:
+            return request.recalled(loaded.remembered)
+        state = self._aggregate.restored(loaded)
+        await self._keep_snapshot(request.aggregate_id, state, len(loaded.history))
+        decision = self._decide(request, state)
+        if self._aggregate.is_foreign(loaded.history):
             raise self._aggregate.id_taken(str(request.aggregate_id))
         if request.command.validate_only:
             return self._answer(request, decision.after, decision.before.version, token="")
         if not decision.events and request.key is None:
             return self._accepted(request, decision)
         return await self._append(request, decision)
+
+    async def _load(self, aggregate_id: uuid.UUID, request: RequestKey | None) -> Loaded:
+        snapshots = self._aggregate.snapshots
+        return await self._store.load(aggregate_id, request, fold=snapshots.fold if snapshots else "")
+
+    async def _keep_snapshot(self, aggregate_id: uuid.UUID, state: State, folded: int) -> None:
+        """Keeps the state if it took many events to fold, so that the next load takes few."""
+        snapshots = self._aggregate.snapshots
+        if snapshots is None or folded < _SNAPSHOT_EVENTS:
+            return
+        with suppress(StoreUnavailable):  # the next load tries again
+            await self._store.keep_snapshot(
+                aggregate_id, Snapshot(snapshots.fold, state.version, snapshots.write(state))
+            )
 
     def _decide(self, request: Request[Answer], state: State) -> _Decision[State]:
         with inner_span(_tracer, "decide"):

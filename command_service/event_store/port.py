@@ -76,8 +76,36 @@ class Remembered:
     response: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An aggregate's state after the first `version` of its events.
+
+    Args:
+        fold: names the code that folded it; no other code can read it.
+    """
+
+    fold: str
+    version: int
+    state: bytes
+
+
 Outcome: TypeAlias = Appended | Conflict | Remembered
 History: TypeAlias = list[event_log_pb2.RecordedEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is known of an aggregate, and of a request, at one moment.
+
+    Args:
+        snapshot: the one to start from; None to start from nothing.
+        history: the events after it, in order of version.
+        remembered: of the request.
+    """
+
+    snapshot: Snapshot | None
+    history: History
+    remembered: Remembered | None
 
 
 class EventStore(Protocol):
@@ -93,8 +121,15 @@ class EventStore(Protocol):
             ValueError: no events and no request key, or an event over MAX_EVENT_BYTES.
         """
 
-    async def load(self, aggregate_id: UUID, request: RequestKey | None) -> tuple[History, Remembered | None]:
-        """An aggregate's events in order of version, and what is remembered of a request, in one look."""
+    async def load(self, aggregate_id: UUID, request: RequestKey | None, *, fold: str = "") -> Loaded:
+        """An aggregate's events, and what is remembered of a request, in one look.
+
+        Args:
+            fold: whose snapshot to start from, if there is one; empty for all events.
+        """
+
+    async def keep_snapshot(self, aggregate_id: UUID, snapshot: Snapshot) -> None:
+        """Keeps a snapshot instead of an older one, or of one by another fold."""
 
     async def load_many(self, aggregate_ids: Sequence[UUID]) -> Mapping[UUID, History]:
         """The events of several aggregates; those without any are left out."""

@@ -1,6 +1,7 @@
 """The event store on PostgreSQL: appends serialized per shard, so that one number resumes every reader."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Self
@@ -15,9 +16,11 @@ from command_service.event_store.port import (
     MAX_EVENT_BYTES,
     Append,
     History,
+    Loaded,
     Outcome,
     Remembered,
     RequestKey,
+    Snapshot,
 )
 from command_service.event_store.rows import recorded
 from command_service.event_store.sharding import shard_of
@@ -55,17 +58,22 @@ class PostgresEventStore:
             raise ValueError(f"an event has more than {MAX_EVENT_BYTES} bytes")
         return await self._batchers[shard_of(append.aggregate_id, self._shard_count)].append(append)
 
-    async def load(self, aggregate_id: UUID, request: RequestKey | None) -> tuple[History, Remembered | None]:  # noqa: D102
-        arguments = {"aggregate_ids": [aggregate_id]}
+    async def load(self, aggregate_id: UUID, request: RequestKey | None, *, fold: str = "") -> Loaded:  # noqa: D102
+        name, arguments = _load_statement(aggregate_id, fold)
         async with self._database.connection() as connection:
             if request is None:
-                return _histories(await _rows(connection, "load", arguments)).get(aggregate_id, []), None
+                return _loaded(await _rows(connection, name, arguments), fold, None)
             async with connection.pipeline():
                 # In this order: who sees a command's events must see its answer too.
-                events = await _execute(connection, "load", arguments)
+                events = await _execute(connection, name, arguments)
                 answer = await _execute(connection, "recall", self._recall_arguments(aggregate_id, request))
                 rows, known = await events.fetchall(), await answer.fetchall()
-        return _histories(rows).get(aggregate_id, []), Remembered(*known[0]) if known else None
+        return _loaded(rows, fold, Remembered(*known[0]) if known else None)
+
+    async def keep_snapshot(self, aggregate_id: UUID, snapshot: Snapshot) -> None:  # noqa: D102
+        arguments = {"aggregate_id": aggregate_id, **asdict(snapshot)}
+        async with self._database.connection() as connection:
+            await _execute(connection, "keep_snapshot", arguments)
 
     async def load_many(self, aggregate_ids: Sequence[UUID]) -> Mapping[UUID, History]:  # noqa: D102
         async with self._database.connection() as connection:
@@ -120,6 +128,20 @@ async def _execute(connection: Connection, name: str, arguments: Mapping[str, An
 async def _rows(connection: Connection, name: str, arguments: Mapping[str, Any]) -> list[TupleRow]:
     cursor = await _execute(connection, name, arguments)
     return await cursor.fetchall()
+
+
+def _load_statement(aggregate_id: UUID, fold: str) -> tuple[str, Mapping[str, Any]]:
+    if not fold:
+        return "load", {"aggregate_ids": [aggregate_id]}
+    return "load_after_snapshot", {"aggregate_id": aggregate_id, "fold": fold}
+
+
+def _loaded(rows: Sequence[TupleRow], fold: str, remembered: Remembered | None) -> Loaded:
+    """What rows say of which the first may be a snapshot: it has no position."""
+    snapshot = None
+    if rows and rows[0][0] is None:
+        snapshot, rows = Snapshot(fold, version=rows[0][4], state=rows[0][6]), rows[1:]
+    return Loaded(snapshot, [recorded(row) for row in rows], remembered)
 
 
 def _histories(rows: Sequence[TupleRow]) -> dict[UUID, History]:

@@ -5,11 +5,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import event_schemas.orders
 from command_service.aggregate import Aggregate
 from command_service.errors import OrderAlreadyExists
+from command_service.orders import money, state
 from command_service.orders.decider import decide
 from command_service.orders.state import Order, evolve
-from event_schemas.orders import EVENT_TYPES
+from command_service.snapshots import Snapshots
 from orderflow.orders.v1 import commands_pb2 as commands
 
 TYPE = "order"
@@ -24,10 +26,11 @@ def order_aggregate(delivery: timedelta) -> Aggregate[Order]:
         initial=Order(),
         decide=partial(decide, delivery=delivery),
         evolve=evolve,
-        events=EVENT_TYPES,
+        events=event_schemas.orders.EVENT_TYPES,
         facts=_facts,
         attributes=_attributes,
         id_taken=lambda taken: OrderAlreadyExists(f"the id {taken} is taken"),
+        snapshots=Snapshots(TYPE, Order, [state, money, event_schemas.orders]),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import assert_never
 
 from command_service.orders.money import Amount
@@ -35,8 +34,8 @@ class Order:
     status: "order_pb2.OrderStatus.ValueType" = order_pb2.ORDER_STATUS_UNSPECIFIED
     currency: str = ""
     lines: tuple[Line, ...] = ()
-    payments: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    refunds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    payments: Mapping[str, int] = field(default_factory=dict)
+    refunds: Mapping[str, int] = field(default_factory=dict)
     estimated_delivery: datetime | None = None
 
     @property
@@ -68,11 +67,9 @@ def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one an
         case events.ItemRemoved():
             return replace(order, lines=without(order.lines, event.sku, event.quantity))
         case events.PaymentProcessed():
-            paid = {**order.payments, event.payment_reference: Amount.of(event.amount).nanos}
-            return replace(order, payments=MappingProxyType(paid))
+            return replace(order, payments={**order.payments, event.payment_reference: Amount.of(event.amount).nanos})
         case events.RefundRecorded():
-            refunded = {**order.refunds, event.refund_reference: Amount.of(event.amount).nanos}
-            return replace(order, refunds=MappingProxyType(refunded))
+            return replace(order, refunds={**order.refunds, event.refund_reference: Amount.of(event.amount).nanos})
         case events.OrderConfirmed():
             return replace(
                 order,

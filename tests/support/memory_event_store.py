@@ -11,9 +11,11 @@ from command_service.event_store.port import (
     Appended,
     Conflict,
     History,
+    Loaded,
     Outcome,
     Remembered,
     RequestKey,
+    Snapshot,
 )
 from command_service.event_store.sharding import shard_of
 from orderflow.events.v1 import event_log_pb2
@@ -35,6 +37,7 @@ class MemoryEventStore:
 
     def __init__(self, shard_count: int = 1, *, clock: Callable[[], datetime] = _now, chunk: int = 1000) -> None:
         self.log: list[event_log_pb2.RecordedEvent] = []
+        self.snapshots: dict[UUID, Snapshot] = {}
         self._answers: dict[_Key, Remembered] = {}
         self._shard_count = shard_count
         self._clock = clock
@@ -71,9 +74,18 @@ class MemoryEventStore:
             self._answers[self._key(append.aggregate_id, append.request)] = known
         return Appended()
 
-    async def load(self, aggregate_id: UUID, request: RequestKey | None) -> tuple[History, Remembered | None]:
+    async def load(self, aggregate_id: UUID, request: RequestKey | None, *, fold: str = "") -> Loaded:
         """An aggregate's events and what is remembered of a request."""
-        return self._history(aggregate_id), self._remembered(aggregate_id, request)
+        kept = self.snapshots.get(aggregate_id)
+        snapshot = kept if kept is not None and kept.fold == fold else None
+        history = self._history(aggregate_id)[snapshot.version if snapshot else 0 :]
+        return Loaded(snapshot, history, self._remembered(aggregate_id, request))
+
+    async def keep_snapshot(self, aggregate_id: UUID, snapshot: Snapshot) -> None:
+        """Keeps a snapshot."""
+        kept = self.snapshots.get(aggregate_id)
+        if kept is None or kept.fold != snapshot.fold or kept.version < snapshot.version:
+            self.snapshots[aggregate_id] = snapshot
 
     async def load_many(self, aggregate_ids: Sequence[UUID]) -> Mapping[UUID, History]:
         """The events of several aggregates."""

@@ -15,8 +15,10 @@ from command_service.event_store.port import (
     Conflict,
     EventStore,
     History,
+    Loaded,
     NewEvent,
     Remembered,
+    Snapshot,
 )
 from command_service.event_store.postgres import PostgresEventStore
 from orderflow.events.v1.event_log_pb2 import EventMetadata
@@ -42,8 +44,7 @@ def aggregate_id() -> ID:
 
 
 async def history_of(store: EventStore, aggregate_id: ID) -> History:
-    history, _ = await store.load(aggregate_id, None)
-    return history
+    return (await store.load(aggregate_id, None)).history
 
 
 async def read(store: EventStore, aggregate_id: ID, **bounds: int | datetime) -> list[int]:
@@ -89,7 +90,7 @@ async def test_another_version_than_the_expected_one_is_a_conflict_that_tells_it
     refused = append_of(aggregate_id, expected, events=2, request="r-1")
     assert await store.append(refused) == Conflict(2)
     assert await history_of(store, aggregate_id) == kept
-    assert await store.load(aggregate_id, refused.request) == (kept, None)
+    assert await store.load(aggregate_id, refused.request) == Loaded(None, kept, None)
 
 
 async def test_a_conflict_on_what_does_not_exist_tells_version_0(store: EventStore, aggregate_id: ID) -> None:
@@ -161,9 +162,9 @@ async def test_a_repeat_is_answered_with_what_was_remembered_and_stores_nothing(
     assert await store.append(first) == Appended()
     for again in (first, repeat):
         assert await store.append(again) == Remembered(b"first", "contract", b"first answer")
-    history, remembered = await store.load(aggregate_id, repeat.request)
-    assert versions(history) == [1]
-    assert remembered == Remembered(b"first", "contract", b"first answer")
+    loaded = await store.load(aggregate_id, repeat.request)
+    assert versions(loaded.history) == [1]
+    assert loaded.remembered == Remembered(b"first", "contract", b"first answer")
 
 
 async def test_an_empty_answer_is_remembered_too(store: EventStore, aggregate_id: ID) -> None:
@@ -176,7 +177,7 @@ async def test_a_request_id_is_remembered_over_aggregates_and_before_versions(st
     await store.append(append_of(uuid.uuid4(), request="r-1"))
     other = append_of(uuid.uuid4(), 7, request="r-1")
     assert isinstance(await store.append(other), Remembered)
-    assert isinstance((await store.load(other.aggregate_id, other.request))[1], Remembered)
+    assert isinstance((await store.load(other.aggregate_id, other.request)).remembered, Remembered)
 
 
 async def test_principals_do_not_share_request_ids(store: EventStore, aggregate_id: ID) -> None:
@@ -198,7 +199,8 @@ async def test_an_answer_without_events_is_no_answer_where_the_version_has_moved
     await store.append(append_of(aggregate_id))
     unchanged = append_of(aggregate_id, 0, events=0, request="r-1")
     assert await store.append(unchanged) == Conflict(1)
-    assert await store.load(aggregate_id, unchanged.request) == (await history_of(store, aggregate_id), None)
+    kept = await history_of(store, aggregate_id)
+    assert await store.load(aggregate_id, unchanged.request) == Loaded(None, kept, None)
 
 
 async def test_one_request_many_times_at_once_has_one_effect_and_equal_answers(
@@ -213,7 +215,46 @@ async def test_one_request_many_times_at_once_has_one_effect_and_equal_answers(
 
 
 async def test_nothing_is_remembered_of_a_request_that_was_never_made(store: EventStore, aggregate_id: ID) -> None:
-    assert await store.load(aggregate_id, key("r-1")) == ([], None)
+    assert await store.load(aggregate_id, key("r-1")) == Loaded(None, [], None)
+
+
+# Snapshots.
+
+
+async def test_a_load_starts_from_the_snapshot_of_its_fold_and_brings_only_what_came_after(
+    store: EventStore, aggregate_id: ID
+) -> None:
+    await store.append(append_of(aggregate_id, events=5))
+    snapshot = Snapshot("fold", 3, b"state")
+    await store.keep_snapshot(aggregate_id, snapshot)
+    history = await history_of(store, aggregate_id)
+    assert versions(history) == [1, 2, 3, 4, 5], "who asks for no fold gets every event"
+    assert await store.load(aggregate_id, None, fold="fold") == Loaded(snapshot, history[3:], None)
+    assert await store.load(aggregate_id, None, fold="another fold") == Loaded(None, history, None)
+    assert await store.load(uuid.uuid4(), None, fold="fold") == Loaded(None, [], None)
+
+
+async def test_a_snapshot_of_everything_leaves_no_event_to_bring(store: EventStore, aggregate_id: ID) -> None:
+    append = append_of(aggregate_id, events=2, request="r-1")
+    await store.append(append)
+    snapshot = Snapshot("fold", 2, b"")
+    await store.keep_snapshot(aggregate_id, snapshot)
+    remembered = Remembered(b"digest", "contract", b"answer")
+    assert await store.load(aggregate_id, append.request, fold="fold") == Loaded(snapshot, [], remembered)
+
+
+async def test_only_a_newer_snapshot_or_that_of_another_fold_replaces_one(store: EventStore, aggregate_id: ID) -> None:
+    await store.append(append_of(aggregate_id, events=5))
+
+    async def kept_after(snapshot: Snapshot) -> Snapshot | None:
+        await store.keep_snapshot(aggregate_id, snapshot)
+        return (await store.load(aggregate_id, None, fold=snapshot.fold)).snapshot
+
+    newer, older, other = Snapshot("fold", 4, b"newer"), Snapshot("fold", 3, b"older"), Snapshot("other", 2, b"other")
+    assert await kept_after(newer) == newer
+    assert await kept_after(older) == newer
+    assert await kept_after(other) == other
+    assert (await store.load(aggregate_id, None, fold="fold")).snapshot is None
 
 
 # Reads.

@@ -74,7 +74,7 @@ async def far_store(write_database: WriteDatabase, proxy: TcpProxy) -> AsyncIter
 
 
 async def log_of(store: PostgresEventStore, aggregate_id: uuid.UUID) -> list[bytes]:
-    history, _ = await store.load(aggregate_id, None)
+    history = (await store.load(aggregate_id, None)).history
     assert versions(history) == [*range(1, len(history) + 1)]
     return data(history)
 

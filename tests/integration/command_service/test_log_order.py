@@ -148,7 +148,7 @@ async def whatever_writers_do_a_tail_sees_exactly_what_was_committed(servers: Se
     async def write(store: PostgresEventStore) -> None:
         for _ in range(12):
             aggregate_id = dice.choice(aggregates)
-            history, _ = await store.load(aggregate_id, None)
+            history = (await store.load(aggregate_id, None)).history
             append = append_of(aggregate_id, len(history), events=dice.randint(1, 5))
             match await store.append(append):
                 case Appended():

@@ -12,7 +12,8 @@ import pytest
 
 from command_service.customers.aggregate import customer_aggregate
 from command_service.customers.state import Customer
-from command_service.event_store.port import Append, History, NewEvent, Outcome, Remembered, RequestKey
+from command_service.errors import StoreUnavailable
+from command_service.event_store.port import Append, Loaded, NewEvent, Outcome, RequestKey, Snapshot
 from command_service.handler import CommandHandler
 from command_service.orders.aggregate import order_aggregate
 from command_service.orders.state import Order
@@ -54,10 +55,10 @@ class Store(MemoryEventStore):
         self.appends: list[Append] = []
         self.rivals: Iterator[Callable[[], Awaitable[object]]] = iter(())
 
-    async def load(self, aggregate_id: uuid.UUID, request: RequestKey | None) -> tuple[History, Remembered | None]:
+    async def load(self, aggregate_id: uuid.UUID, request: RequestKey | None, *, fold: str = "") -> Loaded:
         """Counts."""
         self.loads += 1
-        return await super().load(aggregate_id, request)
+        return await super().load(aggregate_id, request, fold=fold)
 
     async def append(self, append: Append) -> Outcome:
         """Lets the next rival in; its own append lets none in."""
@@ -581,3 +582,71 @@ async def test_an_event_that_no_fold_knows_is_an_error_and_not_skipped(orders: O
     await store.append(Append("order", uuid.UUID(ORDER_ID), 0, [unknown], b"", None, b""))
     with pytest.raises(UnknownEvent, match="OrderTeleported"):
         await orders(confirm())
+
+
+# Snapshots.
+
+
+async def lengthened(orders: Orders, commands_count: int) -> None:
+    """An order with so many events."""
+    await orders(create())
+    for number in range(commands_count - 1):
+        await orders(pay("0.01", f"payment {number}"))
+
+
+async def test_a_long_history_is_folded_once_and_then_kept_as_a_snapshot(
+    orders: Orders, elsewhere: Orders, store: Store
+) -> None:
+    await lengthened(orders, 60)
+    assert not store.snapshots, "who has the state at hand loads nothing"
+    await elsewhere(add(item()))
+    snapshot = store.snapshots[uuid.UUID(ORDER_ID)]
+    assert snapshot.version == 60
+    third = Orders(store)
+    answer = await third(add(item()))
+    assert answer.version == 62
+    assert await third.handler.state_of(uuid.UUID(ORDER_ID)) == order_aggregate(DELIVERY).fold(store.log)
+
+
+async def test_a_short_history_is_not_kept(orders: Orders, elsewhere: Orders, store: Store) -> None:
+    await lengthened(orders, 40)
+    await elsewhere(add(item()))
+    assert not store.snapshots
+
+
+async def test_a_command_is_decided_on_the_snapshot_and_what_came_after(
+    orders: Orders, elsewhere: Orders, store: Store
+) -> None:
+    await lengthened(orders, 60)
+    await elsewhere(confirm())
+    third = Orders(store)
+    assert (await refused(third(add(item())))).reason_name == "NOT_ALLOWED_IN_STATUS"
+    assert (await refused(third(pay("0.02", "payment 0")))).reason_name == "INVALID_FIELD"
+
+
+async def test_the_snapshot_of_another_fold_is_passed_by_and_replaced(
+    orders: Orders, elsewhere: Orders, store: Store
+) -> None:
+    await lengthened(orders, 60)
+    store.snapshots[uuid.UUID(ORDER_ID)] = Snapshot("an older fold", 99, b"what nobody can read")
+    assert (await elsewhere(add(item()))).version == 61
+    assert store.snapshots[uuid.UUID(ORDER_ID)].version == 60
+
+
+async def test_a_snapshot_that_cannot_be_kept_holds_up_no_command(
+    orders: Orders, elsewhere: Orders, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    await lengthened(orders, 60)
+    monkeypatch.setattr(store, "keep_snapshot", away)
+    assert (await elsewhere(add(item()))).version == 61
+
+
+async def test_customers_whose_states_are_personal_are_kept_nowhere_else(customers: Customers, store: Store) -> None:
+    await customers(register())
+    for number in range(60):
+        await customers(update(name=f"Ada {number}"))
+    await Customers(store)(update(name="Ada"))
+    assert not store.snapshots

@@ -149,6 +149,9 @@ def test_whatever_is_accepted_leaves_an_order_that_keeps_every_rule(first: Comma
         assert order.total.nanos >= MINIMUM_UNITS * NANOS_PER_UNIT
         assert all(line.quantity > 0 for line in order.lines)
         assert order.paid_nanos >= 0
+        snapshots = order_aggregate(DELIVERY).snapshots
+        assert snapshots is not None
+        assert snapshots.read(snapshots.write(order)) == order
 
 
 @for_all(ORDERS, st.lists(CHANGES | MOVES, max_size=10))
