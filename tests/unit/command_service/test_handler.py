@@ -624,6 +624,15 @@ async def test_a_command_is_decided_on_the_snapshot_and_what_came_after(
     assert (await refused(third(pay("0.02", "payment 0")))).reason_name == "INVALID_FIELD"
 
 
+async def test_what_a_snapshot_holds_is_not_folded_again(orders: Orders, elsewhere: Orders, store: Store) -> None:
+    await lengthened(orders, 60)
+    await elsewhere(add(item()))
+    snapshot = store.snapshots[uuid.UUID(ORDER_ID)]
+    forged = snapshot.state.replace(b'"payment 0"', b'"payment x"')
+    store.snapshots[uuid.UUID(ORDER_ID)] = replace(snapshot, state=forged)
+    assert (await Orders(store)(pay("0.01", "payment 0"))).version == 62, "only the events know of payment 0"
+
+
 async def test_the_snapshot_of_another_fold_is_passed_by_and_replaced(
     orders: Orders, elsewhere: Orders, store: Store
 ) -> None:
