@@ -17,6 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from benchmarks.database import BenchDatabase
 from benchmarks.figures import ROUNDS, Figure, interleaved
+from benchmarks.write.peer import Peer
 from deploy.local.profile import Profile
 from deploy.local.tools import tool
 from orderflow.orders.v1 import command_service_pb2
@@ -44,6 +45,26 @@ async def commands_against_echo(bench: BenchDatabase, processes: int, reach: flo
     return Figure(name, values, reach, detail=detail)
 
 
+async def commands_against_a_peer(bench: BenchDatabase) -> Figure:
+    """CreateOrder over gRPC in two processes against the library `eventsourcing` in one, without any network."""
+    peer = await asyncio.to_thread(Peer, bench)
+    async with _server(_ours(2), _settings(bench)) as address:
+        values, detail = await interleaved(lambda: _rate(address), lambda: asyncio.to_thread(peer.rate))
+    peer.close()
+    name = f"CreateOrder over gRPC, 2 processes / eventsourcing in-process, {peer.threads} thread(s)"
+    return Figure(name, values, 3, detail=detail)
+
+
+async def goodput_under_overload(bench: BenchDatabase) -> Figure:
+    """Accepted commands a second when eight times as many callers come as may wait, against the peak."""
+    narrow = {**_settings(bench), "MAX_WAITING_COMMANDS": str(_CONCURRENCY)}
+    async with _server(_ours(1), narrow) as address:
+        values, detail = await interleaved(
+            lambda: _rate(address, concurrency=8 * _CONCURRENCY, refusals=True), lambda: _rate(address)
+        )
+    return Figure("accepted commands a second at 8 times the bound of waiting / at peak", values, 0.8, detail=detail)
+
+
 async def latency_at_half_load(bench: BenchDatabase) -> Figure:
     """The 99th percentile's ratio to the median at half of the peak rate."""
     async with _server(_ours(1), _settings(bench)) as address:
@@ -59,24 +80,28 @@ async def latency_at_half_load(bench: BenchDatabase) -> Figure:
     return Figure("command p99 at half of peak load / its p50", values, 4, at_least=False, detail=detail)
 
 
-async def _rate(address: str) -> float:
-    report = await _ghz(address, _REQUESTS, [])
-    return float(report["rps"])
+async def _rate(address: str, *, concurrency: int = _CONCURRENCY, refusals: bool = False) -> float:
+    """Calls a second that were answered OK."""
+    report = await _ghz(address, _REQUESTS, [], concurrency=concurrency, refusals=refusals)
+    return float(report["rps"]) * float(report["statusCodeDistribution"]["OK"]) / _REQUESTS
 
 
-async def _ghz(address: str, requests: int, more: Sequence[str]) -> dict[str, Any]:
+async def _ghz(
+    address: str, requests: int, more: Sequence[str], *, concurrency: int = _CONCURRENCY, refusals: bool = False
+) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".protoset") as protoset:
         protoset.write(_descriptors())
         protoset.flush()
         arguments = [
             "--insecure", "--protoset", protoset.name, "--call", _METHOD, "--data", json.dumps(_REQUEST),
-            "--total", str(requests), "--concurrency", str(_CONCURRENCY), "--connections", "8", "--format", "json",
+            "--total", str(requests), "--concurrency", str(concurrency), "--connections", "8", "--format", "json",
             *more, address,
         ]  # fmt: skip
         ghz = await asyncio.create_subprocess_exec(str(tool("ghz")), *arguments, stdout=asyncio.subprocess.PIPE)
         output, _ = await ghz.communicate()
     report: dict[str, Any] = json.loads(output)
-    if report["statusCodeDistribution"].get("OK") != requests:
+    expected = {"OK", "ResourceExhausted"} if refusals else {"OK"}
+    if set(report["statusCodeDistribution"]) - expected:
         raise RuntimeError(f"not every call was answered: {report['statusCodeDistribution']}")
     return report
 

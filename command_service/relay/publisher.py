@@ -13,7 +13,7 @@ from orderflow.events.v1 import event_log_pb2
 from service_kit.cloudevents import headers_of
 from service_kit.telemetry import context_of, traceparent
 
-_CONFIG = {
+CONFIG = {
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
     "acks": "all",
@@ -38,7 +38,7 @@ class Publisher:
         self._failure: Exception | None = None
         self._producer = Producer(
             {
-                **_CONFIG,
+                **CONFIG,
                 "bootstrap.servers": brokers,
                 "error_cb": self._on_error,
                 "logger": logging.getLogger("rdkafka"),
