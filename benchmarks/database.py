@@ -11,7 +11,7 @@ from psycopg import sql
 
 from command_service.event_store.schema import migrate
 from command_service.event_store.sharding import agree_on_shards
-from deploy.local.profile import APP_ROLE, OWNER_ROLE, Profile
+from deploy.local.profile import ADMIN_ROLE, APP_ROLE, OWNER_ROLE, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ async def bench_database() -> AsyncIterator[BenchDatabase]:
         RuntimeError: the server does not flush commits; its figures would mean nothing.
     """
     profile, name = Profile("test"), f"bench_{uuid.uuid4().hex[:12]}"
-    admin = await psycopg.AsyncConnection.connect(profile.database_url(OWNER_ROLE), autocommit=True)
+    admin = await psycopg.AsyncConnection.connect(profile.database_url(ADMIN_ROLE), autocommit=True)
     async with admin:
         for setting in ("fsync", "synchronous_commit"):
             row = await (await admin.execute(sql.SQL("SHOW {}").format(sql.Identifier(setting)))).fetchone()
             if row != ("on",):
                 raise RuntimeError(f"{setting} is {row}")
-        await admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        await admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (name, OWNER_ROLE))))
         try:
             database = BenchDatabase(profile.database_url(APP_ROLE, name), profile.database_url(OWNER_ROLE, name))
             await asyncio.to_thread(migrate, database.owner_url, database.url)

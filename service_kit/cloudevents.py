@@ -23,23 +23,53 @@ def source(log_shard: int) -> str:
 
 def headers_of(event: event_log_pb2.RecordedEvent, *, traceparent: str, tracestate: str) -> Headers:
     """The message's headers; trace headers only where there is a trace."""
-    texts = {
-        "ce_specversion": "1.0",
-        "ce_id": f"{event.aggregate_id}/{event.version}",
-        "ce_type": event.event_type,
-        "ce_source": source(event.log_shard),
-        "ce_subject": event.aggregate_id,
-        "ce_time": event.record_time.ToDatetime(tzinfo=UTC).isoformat(timespec="microseconds"),
-        "ce_aggregatetype": event.aggregate_type,
-        "ce_aggregateversion": str(event.version),
-        "ce_position": str(event.position),
-        "content-type": _CONTENT_TYPE,
-    }
+    return headers(
+        event.position,
+        event.log_shard,
+        event.aggregate_type,
+        event.aggregate_id,
+        event.version,
+        event.event_type,
+        event.record_time.ToDatetime(tzinfo=UTC).isoformat(timespec="microseconds"),
+        traceparent=traceparent,
+        tracestate=tracestate,
+    )
+
+
+def headers(  # noqa: PLR0917 -- in the order of the log's columns
+    position: int,
+    log_shard: int,
+    aggregate_type: str,
+    aggregate_id: str,
+    version: int,
+    event_type: str,
+    record_time: str,
+    *,
+    traceparent: str,
+    tracestate: str,
+) -> Headers:
+    """The headers of an event that is known by its parts.
+
+    Args:
+        record_time: in RFC 3339, with microseconds.
+    """
+    made: Headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", f"{aggregate_id}/{version}"),
+        ("ce_type", event_type),
+        ("ce_source", source(log_shard)),
+        ("ce_subject", aggregate_id),
+        ("ce_time", record_time),
+        ("ce_aggregatetype", aggregate_type),
+        ("ce_aggregateversion", str(version)),
+        ("ce_position", str(position)),
+        ("content-type", _CONTENT_TYPE),
+    ]
     if traceparent:
-        texts["traceparent"] = traceparent
+        made.append(("traceparent", traceparent))
     if tracestate:
-        texts["tracestate"] = tracestate
-    return [(name, text.encode()) for name, text in texts.items()]
+        made.append(("tracestate", tracestate))
+    return made
 
 
 def event_of(value: bytes | None, headers: Sequence[tuple[str, bytes | str | None]]) -> event_log_pb2.RecordedEvent:

@@ -2,15 +2,17 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from psycopg.rows import TupleRow
 
 from command_service.relay.topics import Topics
 from orderflow.events.v1 import event_log_pb2
-from service_kit.cloudevents import headers_of
+from service_kit.cloudevents import headers
 from service_kit.telemetry import context_of, traceparent
 
 CONFIG = {
@@ -23,6 +25,8 @@ CONFIG = {
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 256 * 1024,
 }
+OnDelivery: TypeAlias = Callable[[KafkaError | None, Message], None]
+_ODD = "13579bdf"
 _tracer = trace.get_tracer("command_service.relay")
 
 
@@ -30,11 +34,27 @@ class DeliveryFailed(Exception):
     """Kafka did not take a message; start again from the cursor with a new producer."""
 
 
+class _Stretch:
+    """Events that were sent one after the other.
+
+    Args:
+        position: of the last of them.
+        under_way: how many of them have not been delivered yet.
+    """
+
+    __slots__ = ("position", "under_way")
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.under_way = 0
+
+
 class Publisher:
     """Publishes a shard's events; made anew after any error, and never used from two threads."""
 
-    def __init__(self, brokers: str, topics: Topics) -> None:
+    def __init__(self, brokers: str, topics: Topics, log_shard: int) -> None:
         self._topics = topics
+        self._log_shard = log_shard
         self._failure: Exception | None = None
         self._producer = Producer(
             {
@@ -44,24 +64,31 @@ class Publisher:
                 "logger": logging.getLogger("rdkafka"),
             }
         )
-        self._in_flight: deque[list[int | bool]] = deque()
+        self._stretches: deque[_Stretch] = deque()
 
     @property
     def in_flight(self) -> int:
-        """How many events were sent and are not in the delivered prefix yet."""
-        return len(self._in_flight)
+        """How many events were sent and are not delivered yet."""
+        return sum(stretch.under_way for stretch in self._stretches)
 
-    def send(self, events: Sequence[event_log_pb2.RecordedEvent]) -> int:
-        """Queues events, in the order of their positions, as far as the queue has room; how many."""
-        for sent, event in enumerate(events):
+    def send(self, rows: Sequence[TupleRow]) -> int:
+        """Queues the rows of `read.sql`, as far as the queue has room; how many."""
+        stretch = _Stretch()
+        on_delivery = self._deliveries_of(stretch)
+        for row in rows:
             try:
-                self._send(event)
+                self._send(row, on_delivery)
             except BufferError:
-                return sent
-        return len(events)
+                break
+            stretch.position = row[0]
+            stretch.under_way += 1
+        sent = stretch.under_way
+        if sent:
+            self._stretches.append(stretch)
+        return sent
 
     def poll(self, seconds: float) -> int | None:
-        """Waits for deliveries; the last position of the delivered prefix, or None if it has not grown.
+        """Waits for deliveries; the last position of the delivered stretches, or None if there are no new ones.
 
         Raises:
             DeliveryFailed: a message was not taken.
@@ -71,8 +98,8 @@ class Publisher:
         if self._failure is not None:
             raise self._failure
         position = None
-        while self._in_flight and self._in_flight[0][1]:
-            position = int(self._in_flight.popleft()[0])
+        while self._stretches and self._stretches[0].under_way == 0:
+            position = self._stretches.popleft().position
         return position
 
     def abandon(self) -> None:
@@ -80,55 +107,84 @@ class Publisher:
         self._producer.purge()
         self._producer.flush(1.0)
 
-    def _send(self, event: event_log_pb2.RecordedEvent) -> None:
-        topic, partition = self._topics.destination(event.aggregate_type, event.aggregate_id)
-        parent = context_of({"traceparent": event.metadata.traceparent, "tracestate": event.metadata.tracestate})
-        entry: list[int | bool] = [event.position, False]
-        span = None
-        if trace.get_current_span(parent).get_span_context().trace_flags.sampled:
-            span = _tracer.start_span(
-                f"send {topic}", context=parent, kind=SpanKind.PRODUCER, attributes=_attributes(event, topic, partition)
-            )
+    def _send(self, row: TupleRow, on_delivery: OnDelivery) -> None:
+        position, aggregate_type, aggregate_id, version, event_type, event_data, metadata, record_time = row
+        topic, partition = self._topics.destination(aggregate_type, aggregate_id)
+        origin = event_log_pb2.EventMetadata.FromString(metadata)
+        parent, state = origin.traceparent, origin.tracestate
+        if _is_sampled(parent):
+            span = _span(topic, partition, origin, aggregate_id, event_type, version)
             with trace.use_span(span, end_on_exit=False):
-                parent_value, state_value = traceparent()
-        else:
-            parent_value, state_value = event.metadata.traceparent, event.metadata.tracestate
+                parent, state = traceparent()
+            on_delivery = _ending(span, on_delivery)
+        self._producer.produce(
+            topic,
+            value=event_data,
+            key=aggregate_id,
+            partition=partition,
+            headers=headers(
+                position,
+                self._log_shard,
+                aggregate_type,
+                aggregate_id,
+                version,
+                event_type,
+                record_time,
+                traceparent=parent,
+                tracestate=state,
+            ),
+            on_delivery=on_delivery,
+        )
 
+    def _deliveries_of(self, stretch: _Stretch) -> OnDelivery:
         def delivered(error: KafkaError | None, _message: Message) -> None:
-            if span is not None:
-                if error is not None:
-                    span.set_status(StatusCode.ERROR, error.str())
-                span.end()
             if error is None:
-                entry[1] = True
+                stretch.under_way -= 1
             else:
                 self._failure = self._failure or DeliveryFailed(error.str())
 
-        self._producer.produce(
-            topic,
-            value=event.event_data,
-            key=event.aggregate_id,
-            partition=partition,
-            headers=headers_of(event, traceparent=parent_value, tracestate=state_value),
-            on_delivery=delivered,
-        )
-        self._in_flight.append(entry)
+        return delivered
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._failure = KafkaException(error)
 
 
-def _attributes(event: event_log_pb2.RecordedEvent, topic: str, partition: int) -> dict[str, str | int]:
-    return {
-        "messaging.system": "kafka",
-        "messaging.operation.type": "send",
-        "messaging.operation.name": "send",
-        "messaging.destination.name": topic,
-        "messaging.destination.partition.id": str(partition),
-        "messaging.kafka.message.key": event.aggregate_id,
-        "messaging.message.id": f"{event.aggregate_id}/{event.version}",
-        "orderflow.aggregate.id": event.aggregate_id,
-        "orderflow.event.type": event.event_type,
-        "orderflow.aggregate.version": event.version,
-    }
+def _is_sampled(parent: str) -> bool:
+    """Whether a `traceparent` asks for spans: the last bit of its flags."""
+    return parent[-1:] in _ODD if parent else False
+
+
+def _span(  # noqa: PLR0917
+    topic: str, partition: int, origin: event_log_pb2.EventMetadata, aggregate_id: str, event_type: str, version: int
+) -> trace.Span:
+    """The span of a message's way to Kafka, in the trace of the command."""
+    return _tracer.start_span(
+        f"send {topic}",
+        context=context_of({"traceparent": origin.traceparent, "tracestate": origin.tracestate}),
+        kind=SpanKind.PRODUCER,
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "send",
+            "messaging.destination.name": topic,
+            "messaging.destination.partition.id": str(partition),
+            "messaging.kafka.message.key": aggregate_id,
+            "messaging.message.id": f"{aggregate_id}/{version}",
+            "orderflow.aggregate.id": aggregate_id,
+            "orderflow.event.type": event_type,
+            "orderflow.aggregate.version": version,
+        },
+    )
+
+
+def _ending(span: trace.Span, on_delivery: OnDelivery) -> OnDelivery:
+    """Ends the span, too, when its message is delivered or not."""
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            span.set_status(StatusCode.ERROR, error.str())
+        span.end()
+        on_delivery(error, message)
+
+    return delivered

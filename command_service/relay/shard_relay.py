@@ -9,7 +9,6 @@ import structlog
 from confluent_kafka import KafkaException
 from psycopg.rows import TupleRow
 
-from command_service.event_store.rows import recorded
 from command_service.relay.lease import LEASE_SECONDS, Connection, Lease, LeaseLost
 from command_service.relay.publisher import DeliveryFailed, Publisher
 from command_service.relay.topics import TooFewPartitions, Topics
@@ -42,7 +41,7 @@ class ShardRelay:
         *,
         connect: Callable[[], Connection],
         open_topics: Callable[[Connection], Topics],
-        open_publisher: Callable[[Topics], Publisher],
+        open_publisher: Callable[[Topics, int], Publisher],
     ) -> None:
         self._log_shard = log_shard
         self._holder = holder
@@ -68,7 +67,7 @@ class ShardRelay:
                 stop.wait(LEASE_SECONDS / 5)
                 continue
             _log.info("relay leads", log_shard=self._log_shard, epoch=lease.epoch, position=lease.position)
-            publisher = self._open_publisher(topics)
+            publisher = self._open_publisher(topics, self._log_shard)
             try:
                 _Tail(lease, publisher).follow(stop)
             finally:
@@ -98,9 +97,9 @@ class _Tail:
     def _read_and_send(self) -> int:
         arguments = {"log_shard": self._lease.log_shard, "after_position": self._sent, "limit": _BATCH}
         rows: list[TupleRow] = self._lease.connection.execute(
-            statement("event_store", "read_log"), arguments, prepare=True, binary=True
+            statement("relay", "read"), arguments, prepare=True, binary=True
         ).fetchall()
-        sent = self._publisher.send([recorded(row) for row in rows])
+        sent = self._publisher.send(rows)
         if sent:
             self._sent = rows[sent - 1][0]
         return sent

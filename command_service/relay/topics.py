@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
@@ -35,7 +34,7 @@ class Topics:
             KeyError: no topic is known for this type.
         """
         topic, partition_count = self.by_type[aggregate_type]
-        return topic, UUID(aggregate_id).int % partition_count
+        return topic, int(aggregate_id.replace("-", ""), 16) % partition_count
 
 
 def prepare_topics(brokers: str, connection: Connection, *, prefix: str, partition_count: int) -> Topics:

@@ -184,7 +184,7 @@ async def test_an_event_without_fields_is_published_as_empty_bytes(log: Log) -> 
 async def test_a_backlog_that_is_larger_than_the_queue_is_published_all_the_same(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(vars(publisher)["_CONFIG"], "queue.buffering.max.kbytes", 1000)
+    monkeypatch.setitem(publisher.CONFIG, "queue.buffering.max.kbytes", 1000)
     for _ in range(8):
         await log.store.append(append_of(uuid.uuid4(), events=[NewEvent("Large", b"x" * 400_000)]))
     async with log.relaying() as relay:

@@ -36,18 +36,18 @@ def headers(**changes: str | None) -> list[tuple[str, bytes | str | None]]:
 
 def test_the_headers_are_those_of_the_contract() -> None:
     assert dict(headers_of(recorded(), traceparent=TRACEPARENT, tracestate="vendor=1")) == {
-        "ce_specversion": b"1.0",
-        "ce_id": f"{AGGREGATE_ID}/7".encode(),
-        "ce_type": b"orderflow.orders.v1.OrderShipped",
-        "ce_source": b"/orderflow/event-store/3",
-        "ce_subject": AGGREGATE_ID.encode(),
-        "ce_time": b"2026-03-01T12:00:00.000001+00:00",
-        "ce_aggregatetype": b"order",
-        "ce_aggregateversion": b"7",
-        "ce_position": b"42",
-        "content-type": b"application/protobuf",
-        "traceparent": TRACEPARENT.encode(),
-        "tracestate": b"vendor=1",
+        "ce_specversion": "1.0",
+        "ce_id": f"{AGGREGATE_ID}/7",
+        "ce_type": "orderflow.orders.v1.OrderShipped",
+        "ce_source": "/orderflow/event-store/3",
+        "ce_subject": AGGREGATE_ID,
+        "ce_time": "2026-03-01T12:00:00.000001+00:00",
+        "ce_aggregatetype": "order",
+        "ce_aggregateversion": "7",
+        "ce_position": "42",
+        "content-type": "application/protobuf",
+        "traceparent": TRACEPARENT,
+        "tracestate": "vendor=1",
     }
 
 
