@@ -1,4 +1,4 @@
-"""Turns concurrent appends to one shard into batches: what arrives while a commit runs forms the next one."""
+"""Turns concurrent appends to one shard into batches: what arrives while commits run forms the next one."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from datetime import timedelta
 from command_service.errors import Overloaded
 from command_service.event_store.port import Append, Outcome
 
-MAX_BATCH_COMMANDS = 256
+MAX_BATCH_COMMANDS = 128
 MAX_BATCH_BYTES = 4_000_000
 _RETRY_AFTER = timedelta(milliseconds=200)
 
@@ -16,21 +16,24 @@ Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | Exception]]]
 
 
 class Batcher:
-    """Commits appends in batches, one batch at a time, without a timer.
+    """Commits appends in batches, without a timer.
 
-    A batch holds at most one command per aggregate and per request id: two would pass the same head check and
-    then fail together on a constraint. The others wait for the next batch.
+    A batch holds at most one command per aggregate and per request id: two would pass the same head check and then
+    fail together on a constraint. The others wait for a later batch. A second lane opens while a whole batch waits:
+    it is made ready and sent while the first is in the database, where the shard's lock lets them pass one by one.
+    With fewer waiting, a second lane would only make the batches smaller.
 
     Args:
-        commit: stores a batch and answers an outcome, or an exception, for each of its appends, in order.
+        lanes: each stores a batch and answers an outcome, or an exception, for each of its appends, in order.
         max_waiting: appends that may wait; beyond it they are refused at once.
     """
 
-    def __init__(self, commit: Commit, *, max_waiting: int) -> None:
-        self._commit = commit
+    def __init__(self, lanes: Sequence[Commit], *, max_waiting: int) -> None:
+        self._idle = list(lanes)
+        self._lanes = len(self._idle)
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
-        self._working: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     async def append(self, append: Append) -> Outcome:
         """The append's outcome. A caller that is cancelled while it waits is left out; a commit is never cancelled.
@@ -43,35 +46,27 @@ class Batcher:
             raise Overloaded("too many commands are waiting", retry_after=_RETRY_AFTER)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((append, outcome))
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
+        if self._idle and self._wants_a_lane(beside=self._lanes - len(self._idle)):
+            running = asyncio.create_task(self._work(self._idle.pop()))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
         return await outcome
 
     async def drain(self) -> None:
         """Returns when nothing waits and no commit runs."""
-        while self._working is not None:
-            await asyncio.wait({self._working})
+        while self._running:
+            await asyncio.wait(set(self._running))
 
-    async def _work(self) -> None:
+    async def _work(self, commit: Commit) -> None:
         try:
-            while batch := self._take():
-                await self._settle(batch)
+            while self._wants_a_lane(beside=self._lanes - len(self._idle) - 1) and (batch := self._take()):
+                await _settle(batch, commit)
         finally:
-            self._working = None
+            self._idle.append(commit)
 
-    async def _settle(self, batch: Sequence[tuple[Append, "asyncio.Future[Outcome]"]]) -> None:
-        outcomes: Sequence[Outcome | Exception]
-        try:
-            outcomes = await self._commit([append for append, _ in batch])
-        except Exception as error:  # noqa: BLE001 -- each caller gets it
-            outcomes = [error] * len(batch)
-        for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-            if waiting.done():
-                continue
-            if isinstance(outcome, Exception):
-                waiting.set_exception(outcome)
-            else:
-                waiting.set_result(outcome)
+    def _wants_a_lane(self, *, beside: int) -> bool:
+        """Whether there is work for a lane beside those that are running."""
+        return beside == 0 or len(self._waiting) >= MAX_BATCH_COMMANDS
 
     def _take(self) -> list[tuple[Append, "asyncio.Future[Outcome]"]]:
         batch: list[tuple[Append, asyncio.Future[Outcome]]] = []
@@ -91,6 +86,21 @@ class Batcher:
                 later.append((append, waiting))
         self._waiting.extendleft(reversed(later))
         return batch
+
+
+async def _settle(batch: Sequence[tuple[Append, "asyncio.Future[Outcome]"]], commit: Commit) -> None:
+    outcomes: Sequence[Outcome | Exception]
+    try:
+        outcomes = await commit([append for append, _ in batch])
+    except Exception as error:  # noqa: BLE001 -- each caller gets it
+        outcomes = [error] * len(batch)
+    for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+        if waiting.done():
+            continue
+        if isinstance(outcome, Exception):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
 
 
 def _marks(append: Append) -> set[object]:

@@ -28,6 +28,7 @@ from command_service.event_store.writer import ShardWriter
 from command_service.statements import statement
 
 _CHUNK = 1000
+_LANES = 2  # one in the database while the other is made ready
 
 
 class PostgresEventStore:
@@ -40,16 +41,19 @@ class PostgresEventStore:
     def __init__(self, database: Database, shard_count: int, *, max_waiting: int) -> None:
         self._database = database
         self._shard_count = shard_count
-        self._writers = [ShardWriter(database, log_shard) for log_shard in range(shard_count)]
-        self._batchers = [Batcher(writer.commit, max_waiting=max_waiting) for writer in self._writers]
+        self._writers = [[ShardWriter(database, shard) for _ in range(_LANES)] for shard in range(shard_count)]
+        self._batchers = [
+            Batcher([writer.commit for writer in lanes], max_waiting=max_waiting) for lanes in self._writers
+        ]
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for batcher, writer in zip(self._batchers, self._writers, strict=True):
+        for batcher, lanes in zip(self._batchers, self._writers, strict=True):
             await batcher.drain()
-            await writer.close()
+            for writer in lanes:
+                await writer.close()
 
     async def append(self, append: Append) -> Outcome:  # noqa: D102
         if not append.events and append.request is None:

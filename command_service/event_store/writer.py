@@ -1,4 +1,4 @@
-"""The one connection that writes a shard of the log; lost, it is opened anew and what was in doubt is settled."""
+"""A connection that writes a shard of the log; lost, it is opened anew and what was in doubt is settled."""
 
 from collections.abc import Sequence
 from typing import Any

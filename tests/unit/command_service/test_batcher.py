@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from command_service.errors import Overloaded
-from command_service.event_store import batcher as batches
 from command_service.event_store.batcher import Batcher
 from command_service.event_store.port import Append, Appended, NewEvent, Outcome, RequestKey
 
@@ -54,7 +53,7 @@ def commits() -> Commits:
 
 @pytest.fixture
 def batcher(commits: Commits) -> Batcher:
-    return Batcher(commits, max_waiting=600)
+    return Batcher([commits], max_waiting=600)
 
 
 async def appending(batcher: Batcher, *appends: Append) -> list["asyncio.Task[Outcome]"]:
@@ -103,8 +102,39 @@ async def test_a_request_id_is_twice_in_no_batch(batcher: Batcher, commits: Comm
 
 async def test_a_batch_is_bounded_in_commands(batcher: Batcher, commits: Commits) -> None:
     made = await batches_of(batcher, commits, *[append(number) for number in range(1, 301)])
-    assert [len(each) for each in made] == [batches.MAX_BATCH_COMMANDS, 300 - batches.MAX_BATCH_COMMANDS]
+    assert [len(each) for each in made] == [128, 128, 44]
     assert [number for each in made for number in each] == [*range(1, 301)]
+
+
+async def test_a_second_lane_opens_only_while_a_whole_batch_waits(commits: Commits) -> None:
+    second = Commits()
+    batcher = Batcher([second, commits], max_waiting=600)
+    begun = await appending(batcher, append(0))
+    await commits.begun.wait()
+    begun += await appending(batcher, *[append(number) for number in range(1, 128)])
+    assert not second.batches
+    begun += await appending(batcher, append(128), append(129))
+    await second.begun.wait()
+    assert second.batches == [[*range(1, 129)]]
+    second.let_go()
+    await asyncio.gather(*begun[1:129])
+    assert len(second.batches) == 1, "what is left can wait for the first lane"
+    commits.let_go()
+    await asyncio.gather(*begun)
+    assert commits.batches == [[0], [129]]
+
+
+async def test_lanes_that_end_together_leave_nobody_waiting(commits: Commits) -> None:
+    second = Commits()
+    batcher = Batcher([second, commits], max_waiting=600)
+    begun = await appending(batcher, append(0))
+    await commits.begun.wait()
+    begun += await appending(batcher, *[append(number) for number in range(1, 200)])
+    await second.begun.wait()
+    commits.let_go()
+    second.let_go()
+    assert set(await asyncio.gather(*begun)) == {Appended()}
+    await batcher.drain()
 
 
 async def test_a_batch_is_bounded_in_bytes(batcher: Batcher, commits: Commits) -> None:
@@ -119,7 +149,7 @@ async def test_a_failed_commit_fails_each_of_its_appends_and_none_after(commits:
             raise OSError("no")
         return [Appended() for _ in batch]
 
-    failing = Batcher(fails, max_waiting=10)
+    failing = Batcher([fails], max_waiting=10)
     with pytest.raises(OSError, match="no"):
         await failing.append(append(1))
     assert await failing.append(append(2)) == Appended()
@@ -177,7 +207,7 @@ async def test_everybody_gone_leaves_nothing_running(batcher: Batcher, commits: 
 
 
 async def test_more_than_may_wait_are_refused_at_once_with_a_delay(commits: Commits) -> None:
-    batcher = Batcher(commits, max_waiting=2)
+    batcher = Batcher([commits], max_waiting=2)
     begun = await appending(batcher, append(0))
     await commits.begun.wait()
     begun += await appending(batcher, append(1), append(2))
