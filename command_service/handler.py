@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Generic
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from opentelemetry import trace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -236,7 +238,7 @@ class CommandHandler(Generic[State]):
             token: empty where nothing was stored that a query could wait for.
         """
         facts = {**self._aggregate.facts(state), "version": version, "consistency_token": token}
-        shown = {name: facts[name] for name in request.answer.DESCRIPTOR.fields_by_name}
+        shown = {name: facts[name] for name in _fields(request.answer.DESCRIPTOR)}
         return request.answer(**shown).SerializeToString(deterministic=True)
 
     def _token(self, aggregate_id: uuid.UUID, version: int) -> str:
@@ -252,6 +254,11 @@ class CommandHandler(Generic[State]):
 
 class _Overtaken(Exception):
     """Another command was faster; decide again on what it made."""
+
+
+@cache
+def _fields(answer: Descriptor) -> Sequence[str]:
+    return tuple(answer.fields_by_name)
 
 
 def _mismatch(current: int) -> VersionMismatch:

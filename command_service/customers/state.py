@@ -1,9 +1,10 @@
 """A customer as the rules see it, and how each event changes it."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import assert_never
 
+from command_service.timestamps import moment_of
 from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import events_pb2 as events
 
@@ -26,7 +27,7 @@ def evolve(customer: Customer, event: CustomerEvent) -> Customer:
     customer = replace(customer, version=customer.version + 1)
     match event:
         case events.CustomerRegistered():
-            registered = event.register_time.ToDatetime(tzinfo=UTC)
+            registered = moment_of(event.register_time)
             return replace(
                 customer,
                 customer_id=event.customer_id,
@@ -40,9 +41,9 @@ def evolve(customer: Customer, event: CustomerEvent) -> Customer:
                 customer,
                 name=event.personal_data.name,
                 email=event.personal_data.email,
-                update_time=event.update_time.ToDatetime(tzinfo=UTC),
+                update_time=moment_of(event.update_time),
             )
         case events.CustomerErased():
-            erased = event.erase_time.ToDatetime(tzinfo=UTC)
+            erased = moment_of(event.erase_time)
             return replace(customer, name="", email="", update_time=erased, erase_time=erased)
     assert_never(event)

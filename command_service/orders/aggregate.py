@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import event_schemas.orders
+from command_service import timestamps
 from command_service.aggregate import Aggregate
 from command_service.errors import OrderAlreadyExists
 from command_service.orders import money, state
@@ -30,7 +31,7 @@ def order_aggregate(delivery: timedelta) -> Aggregate[Order]:
         facts=_facts,
         attributes=_attributes,
         id_taken=lambda taken: OrderAlreadyExists(f"the id {taken} is taken"),
-        snapshots=Snapshots(TYPE, Order, [state, money, event_schemas.orders]),
+        snapshots=Snapshots(TYPE, Order, [state, money, timestamps, event_schemas.orders]),
     )
 
 

@@ -1,6 +1,7 @@
 """Exact money: whole numbers of nanos (10^-9 units) of a currency, to and from google.type.Money."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from google.type import money_pb2
 from iso4217 import Currency
@@ -39,6 +40,7 @@ class Amount:
         return self.nanos > MAX_UNITS * NANOS_PER_UNIT
 
 
+@lru_cache(maxsize=1000)  # more than there are currencies: what is none comes from callers
 def minor_unit_nanos(currency: str) -> int | None:
     """How many nanos the smallest amount of a currency has.
 

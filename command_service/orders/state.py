@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from command_service.orders.money import Amount
+from command_service.timestamps import moment_of
 from event_schemas.orders import OrderEvent
 from orderflow.orders.v1 import events_pb2 as events
 from orderflow.orders.v1 import order_pb2
@@ -51,37 +53,34 @@ class Order:
 
 def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one answer an event
     """The order after an event; it happened, so nothing is refused here."""
-    order = replace(order, version=order.version + 1)
+    after = partial(replace, order, version=order.version + 1)
     match event:
         case events.OrderCreated():
-            return replace(
-                order,
+            return after(
                 order_id=event.order_id,
                 status=order_pb2.ORDER_STATUS_PENDING,
                 currency=event.total_amount.currency_code,
                 lines=tuple(line_of(item) for item in event.items),
-                estimated_delivery=event.estimated_delivery_time.ToDatetime(tzinfo=UTC),
+                estimated_delivery=moment_of(event.estimated_delivery_time),
             )
         case events.ItemAdded():
-            return replace(order, lines=(*order.lines, line_of(event.item)))
+            return after(lines=(*order.lines, line_of(event.item)))
         case events.ItemRemoved():
-            return replace(order, lines=without(order.lines, event.sku, event.quantity))
+            return after(lines=without(order.lines, event.sku, event.quantity))
         case events.PaymentProcessed():
-            return replace(order, payments={**order.payments, event.payment_reference: Amount.of(event.amount).nanos})
+            return after(payments={**order.payments, event.payment_reference: Amount.of(event.amount).nanos})
         case events.RefundRecorded():
-            return replace(order, refunds={**order.refunds, event.refund_reference: Amount.of(event.amount).nanos})
+            return after(refunds={**order.refunds, event.refund_reference: Amount.of(event.amount).nanos})
         case events.OrderConfirmed():
-            return replace(
-                order,
-                status=order_pb2.ORDER_STATUS_CONFIRMED,
-                estimated_delivery=event.estimated_delivery_time.ToDatetime(tzinfo=UTC),
+            return after(
+                status=order_pb2.ORDER_STATUS_CONFIRMED, estimated_delivery=moment_of(event.estimated_delivery_time)
             )
         case events.OrderShipped():
-            return replace(order, status=order_pb2.ORDER_STATUS_SHIPPED)
+            return after(status=order_pb2.ORDER_STATUS_SHIPPED)
         case events.OrderDelivered():
-            return replace(order, status=order_pb2.ORDER_STATUS_DELIVERED)
+            return after(status=order_pb2.ORDER_STATUS_DELIVERED)
         case events.OrderCancelled():
-            return replace(order, status=order_pb2.ORDER_STATUS_CANCELLED)
+            return after(status=order_pb2.ORDER_STATUS_CANCELLED)
     assert_never(event)
 
 
