@@ -26,6 +26,7 @@ from command_service.orders.state import Order
 from orderflow.orders.v1 import commands_pb2 as commands
 from tests.integration.command_service.appends import append_of, data, versions
 from tests.integration.command_service.gate import Gate, gate_of
+from tests.integration.command_service.sessions import kill_sessions
 from tests.integration.command_service.tcp_proxy import TcpProxy, opened
 from tests.integration.conftest import WriteDatabase, host_and_port
 from tests.support.eventually import eventually
@@ -85,19 +86,6 @@ async def unavailable(call: Awaitable[Any]) -> None:
     with pytest.raises(StoreUnavailable):
         await asyncio.wait_for(call, SECONDS)
     assert time.monotonic() - started < SECONDS
-
-
-async def kill_sessions(database: WriteDatabase, state: str) -> int:
-    """Ends the services' sessions that are in a state; how many."""
-    query = """
-        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user
-          AND CASE %s WHEN 'waiting' THEN wait_event_type = 'Lock' ELSE state = 'idle' END
-    """
-    async with await psycopg.AsyncConnection.connect(database.service_url, autocommit=True) as connection:
-        row = await (await connection.execute(query, [state])).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 # Away.

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -35,7 +35,7 @@ from tests.integration.command_service.relays import (
     relaying,
     status,
 )
-from tests.integration.command_service.tcp_proxy import KafkaProxy, opened
+from tests.integration.command_service.tcp_proxy import KafkaProxy
 from tests.integration.conftest import WriteDatabase
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS
@@ -87,22 +87,6 @@ async def log(write_database: WriteDatabase, database: Database, topics: Topics)
     agree_on_shards(write_database.service_url, 1)
     async with PostgresEventStore(database, 1, max_waiting=10_000) as store:
         yield Log(write_database, database, store, topics.prefix, topics)
-
-
-@pytest.fixture
-def topics(topic_prefix: str) -> Iterator[Topics]:
-    topics = Topics(topic_prefix)
-    yield topics
-    topics.close()
-
-
-@pytest.fixture
-async def broker() -> AsyncIterator[KafkaProxy]:
-    """A way to Kafka that can be cut."""
-    host, _, port = KAFKA_BROKERS.partition(",")[0].rpartition(":")
-    proxy = KafkaProxy((host, int(port)))
-    async with opened(proxy):
-        yield proxy
 
 
 def by_place(events: list[RecordedEvent]) -> list[tuple[int, bytes]]:
