@@ -243,6 +243,22 @@ async def test_the_cursor_never_passes_an_event_that_was_not_delivered(log: Log,
 # What is away.
 
 
+async def test_a_publisher_is_abandoned_without_a_word_while_events_are_under_way(log: Log, broker: KafkaProxy) -> None:
+    await log.append(50)
+    events = await log.events()
+    with psycopg.connect(log.database.service_url, autocommit=True) as connection:
+        topics = await asyncio.to_thread(
+            prepare_topics, KAFKA_BROKERS, connection, prefix=log.prefix, partition_count=PARTITIONS
+        )
+    publishing = publisher.Publisher(f"127.0.0.1:{broker.port}", topics)
+    publishing.send(events[:1])
+    await eventually(lambda: asyncio.to_thread(publishing.poll, 0.1), what="the first delivery")
+    broker.mute()
+    publishing.send(events[1:])
+    assert len(await log.topics.read(50)) == 50, "sent, and not known to have arrived"
+    await asyncio.to_thread(publishing.abandon)
+
+
 async def test_a_relay_that_finds_no_broker_waits_for_one(log: Log, broker: KafkaProxy) -> None:
     await broker.cut()
     await log.append(5)
