@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Traffic:
 
     def __init__(self, channel: grpc.aio.Channel, database: WriteDatabase) -> None:
         self._orders: Any = command_service_pb2_grpc.OrderCommandServiceStub(channel)
-        self._database = database
+        self.database = database
         self._sent: dict[str, Any] = {}
         self._answers: dict[str, Any] = {}
         self._clients: list[asyncio.Task[None]] = []
@@ -89,9 +89,8 @@ class Traffic:
             assert effects == [(answer.order_id, answer.version)]
         for versions in by_order.values():
             assert versions == [*range(1, len(versions) + 1)]
-        for request_id, command in self._sent.items():
-            repeated = await self._call(command)
-            assert repeated.SerializeToString() == self._answers[request_id].SerializeToString()
+        repeats = iter(list(self._sent.values()))
+        await asyncio.gather(*[self._repeat(repeats) for _ in range(_CLIENTS)])
         assert self._stored() == stored, "the repeats had no effect"
 
     async def assert_published(self, topics: Topics) -> None:
@@ -105,6 +104,12 @@ class Traffic:
     async def _order_on(self) -> None:
         while not self._ending.is_set():
             await self.order()
+
+    async def _repeat(self, commands: Iterator[Any]) -> None:
+        """Sends commands once more, each as it was; the answers are the same to the byte."""
+        for command in commands:
+            repeated = await self._call(command)
+            assert repeated.SerializeToString() == self._answers[command.request_id].SerializeToString()
 
     async def _send(self, command: Any) -> Any:
         """The command's answer, however often it has to be repeated."""
@@ -128,7 +133,7 @@ class Traffic:
     def _stored(self) -> Sequence[Stored]:
         """The log, each order's events in the order of their positions."""
         query = "SELECT aggregate_id, version, event_type, event_data, metadata FROM event_store ORDER BY position"
-        with psycopg.connect(self._database.owner_url) as connection:
+        with psycopg.connect(self.database.owner_url) as connection:
             rows = connection.execute(query).fetchall()
         metadata = [EventMetadata.FromString(row[4]) for row in rows]
         return [
