@@ -490,8 +490,8 @@ async def test_of_a_batch_of_64_one_conflicts_and_the_63_others_are_stored_in_on
     assert await store.load(late.aggregate_id, late.request) == ([], None)
 
 
-async def test_commands_of_one_order_and_one_request_twice_at_one_instant_do_not_fail_each_other(
-    store: PostgresEventStore, gate: Gate
+async def test_commands_of_one_order_and_one_request_twice_at_one_instant_do_not_fail_their_batch(
+    write_database: WriteDatabase, store: PostgresEventStore, gate: Gate
 ) -> None:
     order, twice = uuid.uuid4(), append_of(uuid.uuid4(), request="r-twice")
     first, second, rival = append_of(order, 0), append_of(order, 1), append_of(order, 0)
@@ -501,6 +501,7 @@ async def test_commands_of_one_order_and_one_request_twice_at_one_instant_do_not
     assert await log_of(store, order) == [first.events[0].event_data, second.events[0].event_data]
     assert len(await log_of(store, twice.aggregate_id)) == 1
     assert len(await log_of(store, neighbor.aggregate_id)) == 3
+    assert len(await commits_of(write_database, [twice.aggregate_id, neighbor.aggregate_id])) == 1
 
 
 # Shards and long streams.
