@@ -10,6 +10,7 @@ from command_service.customers.aggregate import customer_aggregate
 from command_service.customers.servicer import CustomerServicer
 from command_service.event_store.database import Database
 from command_service.event_store.postgres import PostgresEventStore
+from command_service.event_store.retention import forget_old_requests
 from command_service.event_store.schema import migrate
 from command_service.event_store.servicer import EventLogServicer
 from command_service.event_store.sharding import agree_on_shards
@@ -55,6 +56,7 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             if with_relay:
                 tasks.create_task(supervise("command_service.relay", stop))
+            tasks.create_task(forget_old_requests(database, settings.request_id_days, stop))
             tasks.create_task(server.serve(SERVICES, stop))
 
 

@@ -21,6 +21,9 @@ class CommandSettings(ServiceSettings):
     max_waiting_commands: int = Field(
         default=2_000, ge=1, description="Commands that may wait for a shard of the log; more are refused at once."
     )
+    request_id_days: int = Field(
+        default=30, ge=1, le=36_500, description="Days for which a repeat of an accepted request gets its first answer."
+    )
     estimated_delivery_days: float = Field(
         default=5.0, ge=0, le=365, description="Days from creation or confirmation to the estimated delivery."
     )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from service_kit import logs
+from service_kit import fail_points, logs
 from service_kit.settings import ProcessSettings
 from service_kit.telemetry import telemetry
 
@@ -32,6 +32,7 @@ def run(
         watch_stdin: stop, too, when standard input closes: a parent holds its other end.
     """
     logs.configure(settings.log_level)
+    fail_points.arm(settings.fail_point)
     with telemetry(name):
         try:
             asyncio.run(_until_stopped(serve, watch_stdin=watch_stdin))

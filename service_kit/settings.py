@@ -76,6 +76,15 @@ def _has_good_port(url: str) -> bool:
     return True
 
 
+def _fail_point(value: str) -> str:
+    if value and not re.fullmatch(r"[a-z]+(\.[a-z]+)*(:[1-9][0-9]{0,8})?", value):
+        raise ValueError("must be NAME or NAME:N")
+    return value
+
+
+FailPoint = Annotated[str, AfterValidator(_fail_point)]
+
+
 class ProcessSettings(BaseSettings):
     """What every process can be told. A field's name in capitals is its environment variable."""
 
@@ -84,6 +93,9 @@ class ProcessSettings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     drain_seconds: float = Field(
         default=10.0, ge=0, le=600, description="Longest time that work in hand gets to finish on SIGTERM."
+    )
+    fail_point: FailPoint = Field(
+        default="", description="For tests only: where this process kills itself, `NAME` or `NAME:N` for the N-th time."
     )
 
 

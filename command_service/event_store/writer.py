@@ -10,6 +10,7 @@ from command_service.errors import StoreUnavailable
 from command_service.event_store.database import Connection, Database, unavailable
 from command_service.event_store.port import Append, Appended, Conflict, Outcome, Remembered
 from command_service.statements import statement
+from service_kit import fail_points
 
 _AWAY = (psycopg.OperationalError, psycopg.InternalError)  # the latter says that the server is a replica now
 _log = structlog.get_logger("command_service.event_store")
@@ -60,12 +61,14 @@ class ShardWriter:
 
     async def _store(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
         arguments = _arguments(batch, self._log_shard)
+        fail_points.reach("append.unsent")
         # A pipeline is one transaction, committed by the one Sync at its end. `transaction()` inside it would wait for
         # the server after BEGIN and again before COMMIT, with the lock held.
         async with connection.pipeline():
             # A statement of its own: as a part of the next one it would not hold that one's snapshot back.
             await connection.execute(statement("event_store", "lock_shard"), {"log_shard": self._log_shard})
             cursor = await connection.execute(statement("event_store", "append"), arguments, prepare=True, binary=True)
+        fail_points.reach("append.committed")
         return [_outcome(*row) for row in await cursor.fetchall()]
 
     async def _connected(self) -> Connection:

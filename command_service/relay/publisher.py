@@ -103,8 +103,11 @@ class Publisher:
         return position
 
     def abandon(self) -> None:
-        """Drops what was not sent; a new publisher sends it again."""
-        self._producer.purge()
+        """Drops what was not sent; a new publisher sends it again.
+
+        What is under way may still arrive: to drop that, too, is a gap to the producer, which it takes for fatal.
+        """
+        self._producer.purge(in_flight=False)
         self._producer.flush(1.0)
 
     def _send(self, row: TupleRow, on_delivery: OnDelivery) -> None:

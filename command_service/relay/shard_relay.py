@@ -13,6 +13,7 @@ from command_service.relay.lease import LEASE_SECONDS, Connection, Lease, LeaseL
 from command_service.relay.publisher import DeliveryFailed, Publisher
 from command_service.relay.topics import TooFewPartitions, Topics
 from command_service.statements import statement
+from service_kit import fail_points
 
 _BATCH = 1000
 _MAX_IN_FLIGHT = 10_000
@@ -99,18 +100,25 @@ class _Tail:
         rows: list[TupleRow] = self._lease.connection.execute(
             statement("relay", "read"), arguments, prepare=True, binary=True
         ).fetchall()
+        if not rows:
+            return 0
+        fail_points.reach("relay.read")
         sent = self._publisher.send(rows)
         if sent:
             self._sent = rows[sent - 1][0]
+            fail_points.reach("relay.sent")
         return sent
 
     def _poll(self, seconds: float) -> None:
         position = self._publisher.poll(seconds)
         if position is not None:
+            fail_points.reach("relay.delivered")
             self._delivered = position
         renewal_due = time.monotonic() - self._renewed > LEASE_SECONDS / 5
         if self._delivered > self._recorded or renewal_due:
             self._lease.advance(self._delivered)
+            if self._delivered > self._recorded:
+                fail_points.reach("relay.advanced")
             self._recorded, self._renewed = self._delivered, time.monotonic()
 
     def _drain(self) -> None:

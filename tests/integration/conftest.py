@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -46,10 +47,19 @@ def template_database() -> Iterator[str]:
 @pytest.fixture
 def write_database(template_database: str) -> Iterator[WriteDatabase]:
     """A migrated database of the test's own."""
+    with migrated_database(template_database) as database:
+        yield database
+
+
+@contextmanager
+def migrated_database(template: str) -> Iterator[WriteDatabase]:
+    """A database as new as its template."""
     database = WriteDatabase.named(_new_name("test"))
-    _create(database, template_database)
-    yield database
-    _drop(database)
+    _create(database, template)
+    try:
+        yield database
+    finally:
+        _drop(database)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def settings_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "(must be set)"
-    return "-" if field.default is None else f"`{field.default}`"
+    return "-" if field.default in (None, "") else f"`{field.default}`"
 
 
 if __name__ == "__main__":

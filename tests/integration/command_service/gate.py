@@ -14,6 +14,7 @@ _INSTALL = """
 CREATE FUNCTION hold_before_commit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_sleep(random() * 0.002);  -- so that writers without a lock commit in any order
+  PERFORM set_config('lock_timeout', '0', true);  -- however long a test needs
   PERFORM pg_advisory_xact_lock_shared(1, hashtext(NEW.aggregate_id::text));
   RETURN NULL;
 END $$;
@@ -47,13 +48,13 @@ class Gate:
         assert row is not None
         return int(row[0])
 
-    async def until_waiting(self, count: int) -> None:
+    async def until_waiting(self, count: int, *, within: float = 5.0) -> None:
         """Returns when so many sessions wait."""
 
         async def enough() -> bool:
             return await self.waiting() >= count
 
-        await eventually(enough, within=5, what=f"{count} sessions waiting")
+        await eventually(enough, within=within, what=f"{count} sessions waiting")
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -146,10 +146,24 @@ class Topics:
         await eventually(enough, within=within, what=f"{count} messages")
         return self.events
 
+    async def read_all(self, wanted: Collection[tuple[str, int]], *, within: float = 20.0) -> None:
+        """Returns once each of these versions of aggregates has appeared."""
+        seen: set[tuple[str, int]] = set()
+        read = 0
+
+        async def complete() -> bool:
+            nonlocal read
+            await asyncio.to_thread(self._poll)
+            seen.update((each.aggregate_id, each.version) for each in _events(self.messages[read:]))
+            read = len(self.messages)
+            return seen.issuperset(wanted)
+
+        await eventually(complete, within=within, what=f"{len(wanted)} events")
+
     @property
     def events(self) -> list[RecordedEvent]:
         """The events that the messages carry."""
-        return [event_of(each.value(), _headers(each)) for each in self.messages]
+        return _events(self.messages)
 
     @property
     def headers(self) -> list[Mapping[str, str]]:
@@ -184,6 +198,10 @@ class Topics:
             return None
         consumer.assign([TopicPartition(name, each, 0) for name, topic in made.items() for each in topic.partitions])
         return consumer
+
+
+def _events(messages: Sequence[Message]) -> list[RecordedEvent]:
+    return [event_of(each.value(), _headers(each)) for each in messages]
 
 
 def _headers(message: Message) -> list[tuple[str, str | bytes | None]]:

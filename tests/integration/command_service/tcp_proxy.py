@@ -16,9 +16,11 @@ class TcpProxy:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _muted: bool = False
+    _flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> None:
         """Lets connections through, at the same port as before."""
+        self._flowing.set()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -32,6 +34,7 @@ class TcpProxy:
     async def drop(self) -> None:
         """Closes every connection; new ones are let through again, with all that is answered."""
         self._muted = False
+        self._flowing.set()
         for writer in list(self._writers):
             writer.transport.abort()
         if self._tasks:
@@ -40,6 +43,14 @@ class TcpProxy:
     def mute(self) -> None:
         """Swallows what the server answers from now on; what clients send still arrives."""
         self._muted = True
+
+    def freeze(self) -> None:
+        """Holds back what is sent in either direction, as a host does whose processes stand still."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Delivers what was held back."""
+        self._flowing.set()
 
     def rewrite(self, data: bytes) -> bytes:
         """What becomes of a piece of the server's answers."""
@@ -62,6 +73,7 @@ class TcpProxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -69,6 +81,7 @@ class TcpProxy:
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             while data := await self.piece(reader):
+                await self._flowing.wait()
                 if not self._muted:
                     writer.write(self.rewrite(data))
                     await writer.drain()
@@ -86,6 +99,14 @@ class KafkaProxy(TcpProxy):
         """One whole answer."""
         size = await reader.readexactly(4)
         return size + await reader.readexactly(int.from_bytes(size))
+
+    def freeze(self) -> None:
+        """Holds back what is sent in either direction, as a host does whose processes stand still."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Delivers what was held back."""
+        self._flowing.set()
 
     def rewrite(self, data: bytes) -> bytes:
         """Addresses are a host and a port of four bytes after it."""

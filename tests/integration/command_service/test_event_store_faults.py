@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,22 +14,36 @@ from typing import Any
 import psycopg
 import pytest
 
-from command_service.errors import StoreUnavailable
+from command_service.errors import NotAllowedInStatus, StoreUnavailable
 from command_service.event_store.database import Database
-from command_service.event_store.port import Appended, Conflict, Remembered
+from command_service.event_store.port import Append, Appended, Conflict, NewEvent, Outcome, Remembered
 from command_service.event_store.postgres import PostgresEventStore
+from command_service.event_store.servicer import EventLogServicer
 from command_service.event_store.sharding import shard_of
 from command_service.event_store.writer import ShardWriter
 from command_service.handler import CommandHandler
 from command_service.orders.aggregate import order_aggregate
 from command_service.orders.state import Order
+from orderflow.events.v1.event_log_pb2 import ReadAggregateRequest, RecordedEvent
 from orderflow.orders.v1 import commands_pb2 as commands
 from tests.integration.command_service.appends import append_of, data, versions
 from tests.integration.command_service.gate import Gate, gate_of
+from tests.integration.command_service.sessions import kill_sessions
 from tests.integration.command_service.tcp_proxy import TcpProxy, opened
 from tests.integration.conftest import WriteDatabase, host_and_port
 from tests.support.eventually import eventually
-from tests.support.orders import ORDER_ID, add, create, item
+from tests.support.orders import (
+    ORDER_ID,
+    add,
+    confirm,
+    create,
+    created,
+    item,
+    item_added,
+    item_removed,
+    money,
+    pay,
+)
 
 SECONDS = 8.0
 """Longest that anything here may wait for a database that is away."""
@@ -85,19 +99,6 @@ async def unavailable(call: Awaitable[Any]) -> None:
     with pytest.raises(StoreUnavailable):
         await asyncio.wait_for(call, SECONDS)
     assert time.monotonic() - started < SECONDS
-
-
-async def kill_sessions(database: WriteDatabase, state: str) -> int:
-    """Ends the services' sessions that are in a state; how many."""
-    query = """
-        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user
-          AND CASE %s WHEN 'waiting' THEN wait_event_type = 'Lock' ELSE state = 'idle' END
-    """
-    async with await psycopg.AsyncConnection.connect(database.service_url, autocommit=True) as connection:
-        row = await (await connection.execute(query, [state])).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 # Away.
@@ -379,17 +380,17 @@ def handler_of(store: PostgresEventStore) -> Callable[[Any], Awaitable[Any]]:
     return handle
 
 
-async def test_fifty_writers_on_one_order_over_two_servers_are_all_accepted_without_a_gap(
+async def test_a_hundred_writers_on_one_order_over_two_servers_are_all_accepted_without_a_gap(
     write_database: WriteDatabase, store: PostgresEventStore
 ) -> None:
     async with store_at(write_database.service_url) as other:
         servers = [handler_of(store), handler_of(other)]
         await servers[0](create())
         answers = await asyncio.gather(
-            *[servers[number % 2](add(item("1.00"), request_id=f"r-{number}")) for number in range(50)]
+            *[servers[number % 2](add(item("1.00"), request_id=f"r-{number}")) for number in range(100)]
         )
-    assert sorted(answer.version for answer in answers) == [*range(2, 52)]
-    assert len(await log_of(store, uuid.UUID(ORDER_ID))) == 51
+    assert sorted(answer.version for answer in answers) == [*range(2, 102)]
+    assert len(await log_of(store, uuid.UUID(ORDER_ID))) == 101
 
 
 async def test_one_request_at_the_same_instant_on_two_servers_has_one_effect_and_one_answer(
@@ -402,6 +403,108 @@ async def test_one_request_at_the_same_instant_on_two_servers_has_one_effect_and
             answers = await asyncio.gather(*[server(order) for server in servers * 2])
             assert [each.SerializeToString() for each in answers] == [answers[0].SerializeToString()] * 4
             assert len(await log_of(store, uuid.UUID(answers[0].order_id))) == 1
+
+
+async def test_a_creation_without_an_order_id_is_repeated_on_four_shards_and_names_one_order(
+    write_database: WriteDatabase,
+) -> None:
+    async with store_at(write_database.service_url, 4) as store, store_at(write_database.service_url, 4) as other:
+        servers = [handler_of(store), handler_of(other)]
+        shards = set()
+        for number in range(20):
+            order = create(order_id="", request_id=f"r-{number}")
+            first = await servers[number % 2](order)
+            repeats = [await server(order) for server in servers]
+            assert [each.SerializeToString() for each in repeats] == [first.SerializeToString()] * 2
+            assert len(await log_of(store, uuid.UUID(first.order_id))) == 1
+            shards.add(shard_of(uuid.UUID(first.order_id), 4))
+    assert shards == {0, 1, 2, 3}
+
+
+async def test_what_another_server_has_changed_is_seen_before_a_command_is_refused(
+    write_database: WriteDatabase, store: PostgresEventStore
+) -> None:
+    async with store_at(write_database.service_url) as other:
+        stale, fresh = handler_of(store), handler_of(other)
+        await stale(create())
+        await stale(pay("10.00", "pay-1"))
+        await fresh(add(item("5.00")))
+        assert (await stale(pay("5.00", "pay-2"))).version == 4, "by the state at hand nothing is left to be paid"
+        await fresh(add(item("5.00")))
+        assert (await stale(confirm(expected_version=5))).version == 6, "the version at hand is 4"
+        with pytest.raises(NotAllowedInStatus) as refused:
+            await fresh(add())
+        assert refused.value.metadata["current_version"] == "6"
+
+
+async def test_a_command_with_nothing_to_change_is_remembered_over_servers(
+    write_database: WriteDatabase, store: PostgresEventStore
+) -> None:
+    async with store_at(write_database.service_url) as other:
+        one, two = handler_of(store), handler_of(other)
+        await one(create())
+        await one(pay("10.00", "pay-1", request_id="r-1"))
+        unchanged = await two(pay("10.00", "pay-1", request_id="r-2"))
+        assert unchanged.version == 2
+        await one(add())
+        assert (await one(pay("10.00", "pay-1", request_id="r-2"))) == unchanged
+        assert (await one(pay("10.00", "pay-1"))).version == 3, (
+            "without a request id it is the present state that answers"
+        )
+    assert len(await log_of(store, uuid.UUID(ORDER_ID))) == 3
+
+
+# Batches.
+
+
+async def commit_together(store: PostgresEventStore, gate: Gate, appends: Sequence[Append]) -> list[Outcome]:
+    """The outcomes of appends that wait for one commit, and are the next one's batch."""
+    first = append_of(uuid.uuid4())
+    async with gate.closed(first.aggregate_id):
+        holding = asyncio.create_task(store.append(first))
+        await gate.until_waiting(1)
+        waiting = [asyncio.create_task(store.append(append)) for append in appends]
+        await asyncio.sleep(0)  # each joins the queue in its first step
+    assert await holding == Appended()
+    return list(await asyncio.gather(*waiting))
+
+
+async def commits_of(database: WriteDatabase, aggregate_ids: Sequence[uuid.UUID]) -> set[int]:
+    """The transactions that stored the aggregates' events."""
+    query = "SELECT DISTINCT xmin::text::bigint FROM event_store WHERE aggregate_id = ANY (%s)"
+    async with await psycopg.AsyncConnection.connect(database.service_url) as connection:
+        rows = await (await connection.execute(query, [list(aggregate_ids)])).fetchall()
+    return {row[0] for row in rows}
+
+
+async def test_of_a_batch_of_64_one_conflicts_and_the_63_others_are_stored_in_one_commit(
+    write_database: WriteDatabase, store: PostgresEventStore, gate: Gate
+) -> None:
+    good = [append_of(uuid.uuid4(), events=2, request=f"r-{number}") for number in range(63)]
+    late = append_of(uuid.uuid4(), 7, request="r-late")
+    outcomes = await commit_together(store, gate, [*good[:30], late, *good[30:]])
+    assert outcomes == [*[Appended()] * 30, Conflict(0), *[Appended()] * 33]
+    assert len(await commits_of(write_database, [each.aggregate_id for each in good])) == 1
+    for each in good:
+        assert await log_of(store, each.aggregate_id) == [event.event_data for event in each.events]
+    assert await store.load(late.aggregate_id, late.request) == ([], None)
+
+
+async def test_commands_of_one_order_and_one_request_twice_at_one_instant_do_not_fail_their_batch(
+    write_database: WriteDatabase, store: PostgresEventStore, gate: Gate
+) -> None:
+    order, twice = uuid.uuid4(), append_of(uuid.uuid4(), request="r-twice")
+    first, second, rival = append_of(order, 0), append_of(order, 1), append_of(order, 0)
+    neighbor = append_of(uuid.uuid4(), events=3)
+    outcomes = await commit_together(store, gate, [first, twice, second, neighbor, twice, rival])
+    assert outcomes == [Appended(), Appended(), Appended(), Appended(), REMEMBERED, Conflict(2)]
+    assert await log_of(store, order) == [first.events[0].event_data, second.events[0].event_data]
+    assert len(await log_of(store, twice.aggregate_id)) == 1
+    assert len(await log_of(store, neighbor.aggregate_id)) == 3
+    assert len(await commits_of(write_database, [twice.aggregate_id, neighbor.aggregate_id])) == 1
+
+
+# Shards and long streams.
 
 
 async def test_four_shards_hold_the_log_together_each_in_its_own_order(write_database: WriteDatabase) -> None:
@@ -420,3 +523,36 @@ async def test_four_shards_hold_the_log_together_each_in_its_own_order(write_dat
             assert len(events) == 4 * len(here)
         assert isinstance(await store.append(append_of(ids[0], 4, request=f"r-{ids[0]}-2")), Remembered)
         assert await store.append(append_of(ids[0], 3)) == Conflict(4)
+
+
+async def test_an_order_of_ten_thousand_events_is_loaded_changed_and_read(
+    write_database: WriteDatabase, store: PostgresEventStore
+) -> None:
+    order_id = uuid.UUID(ORDER_ID)
+    history = [created(), *[item_added(), item_removed(total="10.00")] * 5_000][:9_999]
+    made = [NewEvent(each.DESCRIPTOR.full_name, each.SerializeToString()) for each in history]
+    for start in range(0, len(made), 1000):
+        appended = await store.append(append_of(order_id, start, events=made[start : start + 1000]))
+        assert appended == Appended()
+
+    async with store_at(write_database.service_url) as fresh:
+        handle = handler_of(fresh)
+        answer = await handle(confirm(expected_version=9_999, request_id="r-1"))
+        assert (answer.version, answer.total_amount) == (10_000, money("10.00"))
+        assert await handle(confirm(expected_version=9_999, request_id="r-1")) == answer
+        with pytest.raises(NotAllowedInStatus):
+            await handle(add())
+
+    read = await read_aggregate(store)
+    assert versions(read) == [*range(1, 10_001)]
+    assert data(read)[:-1] == [each.event_data for each in made]
+    assert versions(await read_aggregate(store, after_version=9_990)) == [*range(9_991, 10_001)]
+
+
+async def read_aggregate(store: PostgresEventStore, *, after_version: int = 0) -> list[RecordedEvent]:
+    """The order's events as EventLogService answers them, in parts that a client takes."""
+    context: Any = None
+    request = ReadAggregateRequest(aggregate_type="order", aggregate_id=ORDER_ID, after_version=after_version)
+    answers = [each async for each in EventLogServicer(store, 1).ReadAggregate(request, context)]
+    assert max(each.ByteSize() for each in answers) < 4 * 1024 * 1024
+    return [event for each in answers for event in each.events]

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -35,7 +35,7 @@ from tests.integration.command_service.relays import (
     relaying,
     status,
 )
-from tests.integration.command_service.tcp_proxy import KafkaProxy, opened
+from tests.integration.command_service.tcp_proxy import KafkaProxy
 from tests.integration.conftest import WriteDatabase
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS
@@ -87,22 +87,6 @@ async def log(write_database: WriteDatabase, database: Database, topics: Topics)
     agree_on_shards(write_database.service_url, 1)
     async with PostgresEventStore(database, 1, max_waiting=10_000) as store:
         yield Log(write_database, database, store, topics.prefix, topics)
-
-
-@pytest.fixture
-def topics(topic_prefix: str) -> Iterator[Topics]:
-    topics = Topics(topic_prefix)
-    yield topics
-    topics.close()
-
-
-@pytest.fixture
-async def broker() -> AsyncIterator[KafkaProxy]:
-    """A way to Kafka that can be cut."""
-    host, _, port = KAFKA_BROKERS.partition(",")[0].rpartition(":")
-    proxy = KafkaProxy((host, int(port)))
-    async with opened(proxy):
-        yield proxy
 
 
 def by_place(events: list[RecordedEvent]) -> list[tuple[int, bytes]]:
@@ -257,6 +241,22 @@ async def test_the_cursor_never_passes_an_event_that_was_not_delivered(log: Log,
 
 
 # What is away.
+
+
+async def test_a_publisher_is_abandoned_without_a_word_while_events_are_under_way(log: Log, broker: KafkaProxy) -> None:
+    await log.append(50)
+    events = await log.events()
+    with psycopg.connect(log.database.service_url, autocommit=True) as connection:
+        topics = await asyncio.to_thread(
+            prepare_topics, KAFKA_BROKERS, connection, prefix=log.prefix, partition_count=PARTITIONS
+        )
+    publishing = publisher.Publisher(f"127.0.0.1:{broker.port}", topics)
+    publishing.send(events[:1])
+    await eventually(lambda: asyncio.to_thread(publishing.poll, 0.1), what="the first delivery")
+    broker.mute()
+    publishing.send(events[1:])
+    assert len(await log.topics.read(50)) == 50, "sent, and not known to have arrived"
+    await asyncio.to_thread(publishing.abandon)
 
 
 async def test_a_relay_that_finds_no_broker_waits_for_one(log: Log, broker: KafkaProxy) -> None:

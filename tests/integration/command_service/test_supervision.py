@@ -5,65 +5,15 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-import grpc
-import pytest
-
 from command_service.event_store.database import Database
-from orderflow.orders.v1 import command_service_pb2_grpc
-from orderflow.orders.v1 import commands_pb2 as commands
-from service_kit.grpc_channel import open_channel
 from tests.integration.command_service.gate import gate_of
-from tests.integration.command_service.relays import Running, Topics, caught_up, environment, process, status
+from tests.integration.command_service.relays import Topics, caught_up, status
+from tests.integration.command_service.served import RELAY, WORKER, Start, command_line
 from tests.integration.conftest import WriteDatabase
 from tests.support.eventually import eventually
-from tests.support.orders import create
-
-RELAY = "command_service.relay"
-WORKER = "command_service --supervised"
-
-
-@dataclass(frozen=True)
-class Served:
-    """A command server and a way to it."""
-
-    server: Running
-    channel: grpc.aio.Channel
-
-    @property
-    def orders(self) -> "command_service_pb2_grpc.OrderCommandServiceAsyncStub":
-        """Sends commands."""
-        return command_service_pb2_grpc.OrderCommandServiceStub(self.channel)
-
-    async def create_order(self, order_id: uuid.UUID | None = None) -> commands.CreateOrderResponse:
-        """Creates an order, as soon as the server is there."""
-        order = create(order_id=str(order_id or uuid.uuid4()), request_id=str(uuid.uuid4()))
-        return await self.orders.CreateOrder(order, wait_for_ready=True, timeout=30)
-
-    def children(self, kind: str) -> list[int]:
-        """Its children that run a module."""
-        pids = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text().split()
-        return [int(pid) for pid in pids if kind in command_line(int(pid))]
-
-    async def child(self, kind: str, *, not_: int = 0) -> int:
-        """Its one child that runs a module, once there is one that is not the given one."""
-
-        async def there() -> int | None:
-            return next((pid for pid in self.children(kind) if pid != not_), None)
-
-        return await eventually(there, within=20, what=f"a child {kind}")
-
-
-def command_line(pid: int) -> str:
-    """The arguments of a process; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 def told(setting: str) -> list[int]:
@@ -83,40 +33,6 @@ async def gone(*pids: int, within: float = 15.0) -> None:
         return not any(map(command_line, pids))
 
     await eventually(nobody, within=within, what=f"the end of {pids}")
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-@pytest.fixture
-def topics(topic_prefix: str) -> Iterator[Topics]:
-    topics = Topics(topic_prefix)
-    yield topics
-    topics.close()
-
-
-@pytest.fixture
-async def start(write_database: WriteDatabase, topic_prefix: str) -> AsyncIterator["Start"]:
-    address = free_address()
-    async with open_channel(address) as channel:
-        yield Start({**environment(write_database, topic_prefix), "GRPC_LISTEN_ADDRESS": address}, channel)
-
-
-@dataclass(frozen=True)
-class Start:
-    """Starts command servers."""
-
-    settings: dict[str, str]
-    channel: grpc.aio.Channel
-
-    @contextmanager
-    def __call__(self, *arguments: str, **settings: str) -> Iterator[Served]:
-        """A command server; its children die with it."""
-        with process("command_service", {**self.settings, **settings}, *arguments) as server:
-            yield Served(server, self.channel)
 
 
 async def test_the_server_alone_publishes_what_it_accepts(start: Start, topics: Topics) -> None:

@@ -20,7 +20,7 @@ class Example(ServiceSettings):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in (*Example.model_fields, "drain_seconds"):
+    for name in Example.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("WRITE_DB_URL", URL)
     return monkeypatch
@@ -63,6 +63,11 @@ def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, capsys: pyt
         ("LOG_LEVEL", "hunter2"),
         ("DRAIN_SECONDS", "-1"),
         ("GRPC_REFLECTION", "hunter2"),
+        ("FAIL_POINT", "hunter2"),
+        ("FAIL_POINT", "append.committed:"),
+        ("FAIL_POINT", "append.committed:0"),
+        ("FAIL_POINT", "append.committed:many"),
+        ("FAIL_POINT", ":2"),
         ("GRPC_LISTEN_ADDRESS", "hunter2"),
         ("GRPC_LISTEN_ADDRESS", "hunter2:"),
         ("GRPC_LISTEN_ADDRESS", ":50051"),

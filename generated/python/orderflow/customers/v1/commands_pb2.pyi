@@ -30,9 +30,9 @@ class RegisterCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     customer_id: _builtins.str
     """The id the customer is to have: a UUID in either case. Empty: the server
@@ -115,9 +115,9 @@ class UpdateCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     customer_id: _builtins.str
     """The customer. A UUID in either case."""
@@ -210,9 +210,9 @@ class EraseCustomerRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     customer_id: _builtins.str
     """The customer. A UUID in either case."""

@@ -34,7 +34,8 @@ class CustomerServiceStub:
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
@@ -85,7 +86,8 @@ class CustomerServiceServicer:
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
@@ -184,7 +186,8 @@ class CustomerService:
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.

@@ -35,7 +35,8 @@ class CustomerServiceStub:
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
@@ -84,7 +85,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.
@@ -129,7 +131,8 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     durably before it is answered, a refused one has stored nothing, and a
     retry with the same request id takes effect at most once and gets the first
     answer. A request id belongs to one command of one principal, across all
-    services of this server. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
+    services of this server, and is remembered for at least 30 days unless the
+    server is set otherwise. Retry on UNAVAILABLE and RESOURCE_EXHAUSTED.
 
     Queries are answered from the events themselves: never stale. Orders show a
     changed name or e-mail address a moment later.

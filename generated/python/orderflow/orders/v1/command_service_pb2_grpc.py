@@ -46,7 +46,9 @@ class OrderCommandServiceStub:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
@@ -128,7 +130,9 @@ class OrderCommandServiceServicer:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
@@ -295,7 +299,9 @@ class OrderCommandService:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or

@@ -47,7 +47,9 @@ class OrderCommandServiceStub:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
@@ -125,7 +127,9 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or
@@ -199,7 +203,9 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED.
+    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
+    as a new command.
 
     Any command can also be refused with INVALID_FIELD, REQUEST_ID_REUSED,
     STORE_UNAVAILABLE, OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or

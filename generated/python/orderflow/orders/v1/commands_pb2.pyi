@@ -38,9 +38,9 @@ class CreateOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The id the order is to have: a UUID in either case. Empty: the server
@@ -152,9 +152,9 @@ class AddItemRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -256,9 +256,9 @@ class RemoveItemRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -363,9 +363,9 @@ class RecordPaymentRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -477,9 +477,9 @@ class RecordRefundRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -589,9 +589,9 @@ class ConfirmOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -683,9 +683,9 @@ class ShipOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -782,9 +782,9 @@ class DeliverOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
@@ -876,9 +876,9 @@ class CancelOrderRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, one per intended effect: of all calls by the same
     principal with the same request id at most one takes effect, and every
-    repeat of it, with the same content, gets the first answer. 1-128
-    printable ASCII characters; empty: no protection against repeats, so do
-    not retry blindly.
+    repeat of it, with the same content, gets the first answer, for at least
+    30 days unless the server is set otherwise. 1-128 printable ASCII
+    characters; empty: no protection against repeats, so do not retry blindly.
     """
     order_id: _builtins.str
     """The order. A UUID in either case."""
