@@ -16,7 +16,7 @@ import pytest
 
 from command_service.errors import NotAllowedInStatus, StoreUnavailable
 from command_service.event_store.database import Database
-from command_service.event_store.port import Append, Appended, Conflict, NewEvent, Outcome, Remembered
+from command_service.event_store.port import Append, Appended, Conflict, Loaded, NewEvent, Outcome, Remembered
 from command_service.event_store.postgres import PostgresEventStore
 from command_service.event_store.servicer import EventLogServicer
 from command_service.event_store.sharding import shard_of
@@ -487,7 +487,7 @@ async def test_of_a_batch_of_64_one_conflicts_and_the_63_others_are_stored_in_on
     assert len(await commits_of(write_database, [each.aggregate_id for each in good])) == 1
     for each in good:
         assert await log_of(store, each.aggregate_id) == [event.event_data for event in each.events]
-    assert await store.load(late.aggregate_id, late.request) == ([], None)
+    assert await store.load(late.aggregate_id, late.request) == Loaded(None, [], None)
 
 
 async def test_commands_of_one_order_and_one_request_twice_at_one_instant_do_not_fail_their_batch(

@@ -70,7 +70,7 @@ async def test_the_broker_is_frozen_for_longer_than_a_request_to_it_may_take(
 ) -> None:
     """What was sent and not answered is sent again, and what was held back then arrives as well."""
     with start("--no-relay"), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(vars(publisher)["_CONFIG"], "socket.timeout.ms", 1500)
+        patch.setitem(publisher.CONFIG, "socket.timeout.ms", 1500)
         traffic.begin()
         await traffic.goes_on()
         async with relaying(traffic.database, topics.prefix, KAFKA_BROKERS=f"127.0.0.1:{broker.port}"):

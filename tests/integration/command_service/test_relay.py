@@ -21,6 +21,7 @@ from command_service.event_store.schema import migrate
 from command_service.event_store.sharding import ShardCountMismatch, agree_on_shards
 from command_service.relay import publisher
 from command_service.relay.topics import TooFewPartitions, prepare_topics
+from command_service.statements import statement
 from orderflow.admin.v1 import relay_admin_service_pb2 as pb
 from orderflow.events.v1.event_log_pb2 import EventMetadata, RecordedEvent
 from tests.integration.command_service.appends import append_of
@@ -245,16 +246,17 @@ async def test_the_cursor_never_passes_an_event_that_was_not_delivered(log: Log,
 
 async def test_a_publisher_is_abandoned_without_a_word_while_events_are_under_way(log: Log, broker: KafkaProxy) -> None:
     await log.append(50)
-    events = await log.events()
+    arguments = {"log_shard": 0, "after_position": 0, "limit": 50}
     with psycopg.connect(log.database.service_url, autocommit=True) as connection:
+        rows = connection.execute(statement("relay", "read"), arguments, binary=True).fetchall()
         topics = await asyncio.to_thread(
             prepare_topics, KAFKA_BROKERS, connection, prefix=log.prefix, partition_count=PARTITIONS
         )
-    publishing = publisher.Publisher(f"127.0.0.1:{broker.port}", topics)
-    publishing.send(events[:1])
+    publishing = publisher.Publisher(f"127.0.0.1:{broker.port}", topics, 0)
+    publishing.send(rows[:1])
     await eventually(lambda: asyncio.to_thread(publishing.poll, 0.1), what="the first delivery")
     broker.mute()
-    publishing.send(events[1:])
+    publishing.send(rows[1:])
     assert len(await log.topics.read(50)) == 50, "sent, and not known to have arrived"
     await asyncio.to_thread(publishing.abandon)
 
