@@ -17,11 +17,11 @@ from tests.integration.conftest import WriteDatabase
 SHARDS = "2"
 
 
-@pytest.mark.parametrize("point", ["append.unsent", "append.committed"])
+@pytest.mark.parametrize("point", ["append.unsent:40", "append.committed:40"])
 async def test_a_server_that_dies_around_a_commit_loses_and_doubles_nothing(
     start: Start, traffic: Traffic, topics: Topics, point: str
 ) -> None:
-    with start(FAIL_POINT=f"{point}:40", LOG_SHARDS=SHARDS) as dying:
+    with start(FAIL_POINT=point, LOG_SHARDS=SHARDS) as dying:
         traffic.begin()
         assert await dying.server.end() == -signal.SIGKILL
     with start(LOG_SHARDS=SHARDS):
@@ -57,11 +57,11 @@ async def test_a_server_that_is_killed_between_insert_and_commit_loses_and_doubl
         await traffic.assert_published(topics)
 
 
-@pytest.mark.parametrize("point", ["relay.read", "relay.sent", "relay.delivered", "relay.advanced"])
+@pytest.mark.parametrize("point", ["relay.read:100", "relay.sent:100", "relay.delivered:20", "relay.advanced:20"])
 async def test_a_relay_that_dies_while_it_publishes_is_followed_by_one_that_goes_on(
     start: Start, traffic: Traffic, topics: Topics, point: str
 ) -> None:
-    with start(FAIL_POINT=f"{point}:10", LOG_SHARDS=SHARDS) as served:
+    with start(FAIL_POINT=point, LOG_SHARDS=SHARDS) as served:
         traffic.begin()
         await served.server.until_logged("a child ended; starting it again")
         assert served.server.logged("a child ended; starting it again")[0]["status"] == -signal.SIGKILL
