@@ -25,23 +25,12 @@ FROM unnest(%b::uuid[], %b::text[], %b::bytea[], %b::bytea[]) AS event (aggregat
 
 
 async def in_process_appends(bench: BenchDatabase) -> Figure:
-    """New one-event aggregates at concurrency 256, each with its request id."""
+    """What `append_rate` appends, against rows in batches of 256."""
     async with (
         Database(bench.url, max_connections=4) as database,
         PostgresEventStore(database, 1, max_waiting=10_000) as store,
         await psycopg.AsyncConnection.connect(bench.url, autocommit=True) as raw,
     ):
-
-        async def ours() -> float:
-            left = iter(range(_EVENTS))
-
-            async def write() -> None:
-                for _ in left:
-                    await store.append(_append())
-
-            begin = time.perf_counter()
-            await asyncio.gather(*(write() for _ in range(_CONCURRENCY)))
-            return _EVENTS / (time.perf_counter() - begin)
 
         async def limit() -> float:
             begin = time.perf_counter()
@@ -51,10 +40,26 @@ async def in_process_appends(bench: BenchDatabase) -> Figure:
                 await raw.execute(_RAW, rows, prepare=True, binary=True)
             return _EVENTS / (time.perf_counter() - begin)
 
-        values, detail = await interleaved(ours, limit)
+        values, detail = await interleaved(lambda: append_rate(store), limit)
     return Figure("in-process appends, concurrency 256 / raw unnest inserts of 256", values, 0.6, detail=detail)
 
 
-def _append() -> Append:
-    key = RequestKey("anonymous", str(uuid.uuid4()), _DATA[:32], "0123456789abcdef")
+async def append_rate(store: PostgresEventStore) -> float:
+    """Appends a second of new one-event aggregates at concurrency 256, each with its request id."""
+    left = iter(range(_EVENTS))
+
+    async def write() -> None:
+        for _ in left:
+            await store.append(append_of_a_new_order())
+
+    begin = time.perf_counter()
+    await asyncio.gather(*(write() for _ in range(_CONCURRENCY)))
+    return _EVENTS / (time.perf_counter() - begin)
+
+
+def append_of_a_new_order() -> Append:
+    """An append as CreateOrder makes it, in number and size of what is stored."""
+    key = RequestKey(
+        "anonymous", str(uuid.uuid4()), _DATA[:32], "orderflow.orders.v1.CreateOrderRequest@0123456789abcdef"
+    )
     return Append("order", uuid.uuid4(), 0, [NewEvent(_TYPE, _DATA)], _DATA[:80], key, _DATA[:150])
