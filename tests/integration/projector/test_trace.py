@@ -72,7 +72,7 @@ async def test_every_order_of_a_batch_has_the_whole_way_in_its_own_trace(
                 "messaging.destination.name": topic,
                 "messaging.destination.partition.id": process.attributes["messaging.destination.partition.id"],
                 "messaging.kafka.offset": process.attributes["messaging.kafka.offset"],
-                "messaging.consumer.group.name": f"{settings['kafka_topic_prefix']}.projector.orders",
+                "messaging.consumer.group.name": f"{settings['kafka_topic_prefix']}.projector.orders.1",
                 "orderflow.projection.name": "orders",
                 "orderflow.event.type": "orderflow.orders.v1.OrderCreated",
                 "orderflow.order.id": order_id,
