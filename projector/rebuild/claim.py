@@ -33,15 +33,18 @@ class Claim:
         self._saving = asyncio.Lock()
 
     async def save(self, **changes: Any) -> None:
-        """Keeps what has changed about the generation, and beats.
+        """Keeps what has changed about the generation, and beats; a rebuild that is given is the last word on it.
 
         Raises:
             GenerationLost: others took this process for dead, and deleted it.
             ReadModelAway: Elasticsearch is.
         """
         async with self._saving:
-            rebuild = self._rebuild() if self._rebuild else self.generation.rebuild
-            self.generation = replace(self.generation, beat=uuid.uuid4().hex, rebuild=rebuild, **changes)
+            if "rebuild" in changes:
+                self._rebuild = None
+            elif self._rebuild is not None:
+                changes["rebuild"] = self._rebuild()
+            self.generation = replace(self.generation, beat=uuid.uuid4().hex, **changes)
             await self._generations.save(self.generation)
 
     async def during(self, work: Coroutine[Any, Any, Returned]) -> Returned:

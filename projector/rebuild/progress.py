@@ -24,12 +24,18 @@ class RebuildProgress:
         self._measure = measure
         self._since = time.monotonic()
 
-    def end(self, *, unfolded: int, failure: str = "") -> None:
-        """Says how it ended."""
-        self.enter(pb.REBUILD_PHASE_FAILED if failure else pb.REBUILD_PHASE_DONE)
-        self._rebuild.failure = failure
-        self._rebuild.unfolded_count = unfolded
-        self._rebuild.end_time.GetCurrentTime()
+    def result(self, *, unfolded: int, failure: str = "") -> pb.Rebuild:
+        """How it ends, which is told from `end` on."""
+        result = pb.Rebuild(failure=failure, unfolded_count=unfolded)
+        result.MergeFrom(self._rebuild)
+        result.phase = pb.REBUILD_PHASE_FAILED if failure else pb.REBUILD_PHASE_DONE
+        result.end_time.GetCurrentTime()
+        return result
+
+    def end(self, result: pb.Rebuild) -> None:
+        """Tells how it ended: once it stands in nobody's way any more."""
+        self.enter(result.phase)
+        self._rebuild = result
 
     def message(self) -> pb.Rebuild:
         """All of it, as it is now."""

@@ -120,8 +120,9 @@ class Rebuild:
         await until_done(partial(self._claim.save, replaced=live.index))
         if not await tools.switch.to(self._claim.generation, live):
             raise Differs("it does not come as far as the live generation")
-        self._progress.end(unfolded=len(self._fill.unfolded))
-        await until_done(partial(self._claim.save, stage=Stage.COMPLETE))
+        result = self._progress.result(unfolded=len(self._fill.unfolded))
+        await until_done(partial(self._claim.save, stage=Stage.COMPLETE, rebuild=result))
+        self._progress.end(result)
 
     async def _fold_log(self, heads: Heads) -> None:
         shards = [self._tools.log.shard(shard, head, self._tools.aggregate_type) for shard, head in heads.items()]
@@ -151,10 +152,10 @@ class Rebuild:
         self._progress.enter(phase, measure)
 
     async def _fail(self, why: str) -> None:
-        self._progress.end(failure=why, unfolded=len(self._fill.unfolded))
         _log.error("rebuild failed", index=self._claim.generation.index, cause=why)
         with suppress(Outage):  # then others settle it when its lease is over
             await self._claim.settle()
+        self._progress.end(self._progress.result(failure=why, unfolded=len(self._fill.unfolded)))
 
 
 def _first(error: Exception) -> BaseException:
