@@ -20,6 +20,7 @@ from projector.generations import Generation
 from projector.tracing import Spans, under_each
 
 _MOST_BYTES = 8 * 1024 * 1024
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _lines(write: Write) -> Sequence[bytes]:
         action = {
             "index": {"_id": write.id, "if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}
         }
-    return [json.dumps(line, separators=(",", ":")).encode() for line in (action, write.body)]
+    return [_encode(line).encode() for line in (action, write.body)]
 
 
 def _result(item: Mapping[str, Any]) -> Result:
