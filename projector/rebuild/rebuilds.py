@@ -89,7 +89,7 @@ class Rebuilds:
             target = next((each for each in kept(generations, self._kept) if number in (0, each.number)), None)
             if target is None:
                 raise GenerationNotFound(f"{projection} has no generation to return to")
-            if not await self._groups.has_passed(target, await self._groups.committed(live)):
+            if not await self._switch.reaches(target, await self._groups.committed(live)):
                 raise _behind(target)
             claim = Claim(self._generations, target)
             await claim.save(stage=Stage.SWITCHING, replaced=live.index)

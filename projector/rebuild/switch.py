@@ -52,7 +52,7 @@ class Switch:
             goal = await self._patience.until_done(
                 self._groups.ends if all_published else lambda: self._groups.committed(live)
             )
-            if not await self._reaches(target, goal):
+            if not await self.reaches(target, goal):
                 return False
             await self._patience.until_done(lambda: self._generations.refresh(target))
             await self._patience.until_done(lambda: self._show(target, live))
@@ -60,7 +60,12 @@ class Switch:
         finally:
             await asyncio.shield(self._patience.until_done(lambda: self._generations.unblock(live.index)))
 
-    async def _reaches(self, target: Generation, goal: Offsets) -> bool:
+    async def reaches(self, target: Generation, goal: Offsets) -> bool:
+        """Whether the target passes these offsets in time.
+
+        Raises:
+            Outage: the process is to stop.
+        """
         deadline = time.monotonic() + self._patience_seconds
         while not await self._patience.until_done(lambda: self._groups.has_passed(target, goal)):
             if time.monotonic() > deadline:
