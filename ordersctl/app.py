@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ordersctl import customers, demo, operations, order_commands, order_queries
+from ordersctl import customers, demo, operations, order_commands, order_queries, rebuilds
 from ordersctl.client import Addresses
 from ordersctl.command import JSON_HELP, LEAST_TIMEOUT, Settings, examples_text
 
@@ -42,7 +42,7 @@ def build() -> typer.Typer:
     demo.add_to(app)
     app.add_typer(_orders(), name="order")
     app.add_typer(customers.app, name="customer")
-    app.add_typer(operations.projections, name="projection")
+    app.add_typer(_projections(), name="projection")
     app.add_typer(operations.relay, name="relay")
     return app
 
@@ -52,6 +52,13 @@ def _orders() -> typer.Typer:
     orders.add_typer(order_commands.app)
     orders.add_typer(order_queries.app)
     return orders
+
+
+def _projections() -> typer.Typer:
+    projections = typer.Typer(no_args_is_help=True, help="What is indexed for queries, and made anew.")
+    projections.add_typer(operations.projections)
+    projections.add_typer(rebuilds.app)
+    return projections
 
 
 def _remember(

@@ -25,6 +25,10 @@ _ADVICE_BY_REASON = {
     "ORDER_NOT_FOUND": "check the id; to see an order of a moment ago, pass its token to `order get --token`",
     "VERSION_MISMATCH": "read the order again, decide again, and pass the version you saw",
     "REQUEST_ID_REUSED": "choose a new --request-id for a new command",
+    "PROJECTION_NOT_FOUND": "`ordersctl projection list` shows those there are",
+    "GENERATION_NOT_FOUND": "`ordersctl projection list` shows the generations",
+    "REBUILD_RUNNING": "`ordersctl projection rebuild --follow` shows it",
+    "GENERATION_BEHIND": "start a projector that writes its mapping, and try again once it has no lag",
     "EVENTUAL_CONSISTENCY_TIMEOUT": "ask again; `ordersctl projection list` shows how far it is",
 }
 _ADVICE_BY_CODE = {

@@ -5,11 +5,12 @@ from rich import box
 from rich.table import Table
 
 from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsRequest, ListProjectionsResponse
+from orderflow.admin.v1.rebuild_pb2 import Generation, GenerationState
 from orderflow.admin.v1.relay_admin_service_pb2 import GetRelayStatusRequest, GetRelayStatusResponse
 from ordersctl.command import Session, command
 from ordersctl.tables import as_text, duration_text, time_text
 
-projections = typer.Typer(no_args_is_help=True, help="What is indexed for queries.")
+projections = typer.Typer()
 relay = typer.Typer(no_args_is_help=True, help="What publishes the event log.")
 
 
@@ -28,13 +29,22 @@ async def relay_status(session: Session) -> None:
 
 
 def _projection_table(response: ListProjectionsResponse) -> Table:
+    """A row for each generation."""
     table = Table("projection", "index", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("generation", "documents", "lag (events)", "lag (age)"):
         table.add_column(name, justify="right")
+    table.add_column("state")
     for each in response.projections:
-        counts = (str(each.generation), str(each.document_count), str(each.lag_events))
-        table.add_row(*map(as_text, (each.name, each.index, *counts, duration_text(each.lag_duration))))
+        for generation in each.generations:
+            counts = (str(generation.generation), str(generation.document_count), str(generation.lag_events))
+            lag = duration_text(generation.lag_duration)
+            table.add_row(*map(as_text, (each.name, generation.index, *counts, lag, _state(generation))))
     return table
+
+
+def _state(generation: Generation) -> str:
+    state = GenerationState.Name(generation.state).removeprefix("GENERATION_STATE_").lower()
+    return state if generation.mapping_current else f"{state}, of another mapping than this projector writes"
 
 
 def _shard_table(response: GetRelayStatusResponse) -> Table:

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+import grpc
 import structlog
+from confluent_kafka import Message
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -20,77 +24,155 @@ from projector.customers import Customers
 from projector.documents import Documents
 from projector.errors import Outage
 from projector.event_log import EventLog
-from projector.handler import PROJECTION, BatchHandler
-from projector.index import Index, ReadModelIndex
+from projector.feeds import Feeds
+from projector.generations import Generation, Generations
+from projector.groups import Groups
+from projector.handler import BatchHandler
 from projector.lag import GroupLag
+from projector.offsets import TopicOffsets
 from projector.patience import Patience
 from projector.progress import Progress
 from projector.projection import OrderProjection
+from projector.rebuild.comparison import Comparison
+from projector.rebuild.fill import Fill
+from projector.rebuild.log_reader import LogReader
+from projector.rebuild.progress import RebuildProgress
+from projector.rebuild.rebuild import Rebuild, Tools
+from projector.rebuild.rebuilds import Rebuilds
+from projector.rebuild.switch import Switch
 from projector.settings import ProjectorSettings
-from read_models import orders_index
+from projector.tracing import silent
+from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.grpc_server import GrpcServer
-from service_kit.kafka_consumer import BatchConsumer
+from service_kit.kafka_consumer import BatchConsumer, Partition
 from service_kit.view_cache import ViewCache
 
 _SERVICE = projection_admin_service_pb2.DESCRIPTOR.services_by_name["ProjectionAdminService"]
 _log = structlog.get_logger("projector")
 
 
+@dataclass(frozen=True)
+class _Neighbors:
+    """What the projector is connected to, and what it knows of its own."""
+
+    elasticsearch: AsyncElasticsearch
+    redis: "Redis"
+    commands: grpc.aio.Channel
+    generations: Generations
+    groups: Groups
+
+
 async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
-    """Projects events, and tells operators how far it is, until `stop` is set.
+    """Projects events, rebuilds, and tells operators how far all of it is, until `stop` is set.
 
     Raises:
-        WrongIndex: the index was made for another mapping.
+        WrongIndex: the alias names several indices.
     """
-    topics = [f"{settings.kafka_topic_prefix}.{each}.events.v1" for each in ("orders", "customers")]
-    consumer = BatchConsumer(_kafka(settings), topics, batch_size=settings.batch_size)
     async with AsyncExitStack() as resources:
         elasticsearch = _open_elasticsearch(settings)
         resources.push_async_callback(elasticsearch.close)
-        index = ReadModelIndex(elasticsearch, f"{settings.read_index_prefix}-{PROJECTION}")
-        lag = GroupLag(_kafka(settings), topics)
+        redis = await resources.enter_async_context(_open_redis(settings))
+        commands = await resources.enter_async_context(open_channel(settings.command_service_address))
+        offsets = TopicOffsets({"bootstrap.servers": settings.kafka_brokers}, _topics(settings))
+        lag = GroupLag(_kafka(settings), offsets)
         resources.push_async_callback(lag.close)
-        server = GrpcServer(settings, {"elasticsearch": index.check, "kafka": consumer.check})
-        servicer = ProjectionAdminServicer(Progress(PROJECTION, index, lag))
+        generations = Generations(elasticsearch, ORDERS, settings.read_index_prefix)
+        groups = Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag)
+        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups)
+        rebuilds = _rebuilds(settings, neighbors, Patience(stop))
+        server = GrpcServer(settings, {"elasticsearch": generations.check, "kafka": offsets.check})
+        servicer = ProjectionAdminServicer(Progress(ORDERS.name, generations, groups), rebuilds)
         projection_admin_service_pb2_grpc.add_ProjectionAdminServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
-            group.create_task(_project(settings, elasticsearch, index, consumer, stop))
+            group.create_task(_feeds(settings, neighbors).run(stop))
+            await stop.wait()
+            await rebuilds.stop()
+
+
+def _feeds(settings: ProjectorSettings, neighbors: _Neighbors) -> Feeds:
+    async def feed(generation: Generation, stop: asyncio.Event) -> None:
+        await _project(settings, neighbors, generation, feeds, stop)
+
+    feeds = Feeds(
+        ORDERS.name,
+        neighbors.generations,
+        feed,
+        kept=settings.kept_generations,
+        lease_seconds=settings.rebuild_lease_seconds,
+    )
+    return feeds
 
 
 async def _project(
-    settings: ProjectorSettings,
-    elasticsearch: AsyncElasticsearch,
-    index: ReadModelIndex,
-    consumer: BatchConsumer,
-    stop: asyncio.Event,
+    settings: ProjectorSettings, neighbors: _Neighbors, generation: Generation, feeds: Feeds, stop: asyncio.Event
 ) -> None:
     patience = Patience(stop)
+    views = _cached_views(settings, neighbors, generation, patience)
+    documents = Documents(
+        neighbors.elasticsearch, generation, patience, cached=settings.cached_documents, now_us=_now_us
+    )
+    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
+    event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
+    projection = OrderProjection(documents, views, customers, event_log, patience)
+    group_id = neighbors.groups.id_of(generation)
+    handler = BatchHandler(projection, group=group_id)
+
+    async def handle(messages: Sequence[Message]) -> Mapping[Partition, int]:
+        if feeds.is_live(generation):
+            return await handler.handle(messages)
+        with silent():  # the live generation's spans show what happened
+            return await handler.handle(messages)
+
+    consumer = BatchConsumer(_kafka(settings, group_id), _topics(settings), batch_size=settings.batch_size)
     try:
-        opened = await patience.until_done(partial(index.open, orders_index.index_body()))
-        async with (
-            open_channel(settings.command_service_address) as commands,
-            _open_redis(settings) as redis,
-            asyncio.TaskGroup() as group,
-        ):
-            views = _cached_views(settings, redis, opened)
-            documents = Documents(
-                elasticsearch, opened.name, patience, cached=settings.cached_documents, now_us=_now_us
-            )
-            customers = Customers(commands, timeout_seconds=settings.customer_timeout_seconds)
-            event_log = EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds)
-            projection = OrderProjection(documents, views, customers, event_log, patience)
+        async with asyncio.TaskGroup() as group:
             paying = group.create_task(views.keep_paying())
-            await consumer.run(BatchHandler(projection, group=_group(settings)).handle, stop)
+            await consumer.run(handle, stop)
             paying.cancel()
     except* Outage:
-        _log.warning("stopped in an outage; events not finished come again")
+        _log.warning("stopped in an outage; events not finished come again", index=generation.index)
 
 
-def _cached_views(settings: ProjectorSettings, redis: "Redis", index: Index) -> CachedViews:
+def _cached_views(
+    settings: ProjectorSettings, neighbors: _Neighbors, generation: Generation, patience: Patience
+) -> CachedViews:
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
-    return CachedViews(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live), generation=index.generation)
+    return CachedViews(
+        ViewCache(neighbors.redis, prefix="order:read:", time_to_live=time_to_live),
+        generation=generation.number,
+        live=partial(patience.until_done, partial(neighbors.generations.is_live, generation)),
+    )
+
+
+def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Patience) -> Rebuilds:
+    generations, groups = neighbors.generations, neighbors.groups
+    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
+    event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
+    switch = Switch(generations, groups, patience)
+
+    def fill(generation: Generation) -> Fill:
+        return Fill(
+            ORDERS,
+            neighbors.elasticsearch,
+            generation,
+            customers,
+            patience,
+            window=settings.cached_documents,
+            now_us=_now_us,
+        )
+
+    def comparison(before_us: int) -> Comparison:
+        return Comparison(ORDERS, neighbors.elasticsearch, generations, event_log, patience, before_us=before_us)
+
+    log = LogReader(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
+    tools = Tools(generations, groups, log, fill, comparison, switch, patience, ORDERS.aggregate_type)
+
+    def make(generation: Generation, progress: RebuildProgress, ignore_differences: bool) -> Rebuild:  # noqa: FBT001
+        return Rebuild(tools, generation, progress, ignore_differences=ignore_differences)
+
+    return Rebuilds(ORDERS.name, generations, groups, switch, make, kept=settings.kept_generations)
 
 
 def _open_elasticsearch(settings: ProjectorSettings) -> AsyncElasticsearch:
@@ -109,14 +191,14 @@ def _open_redis(settings: ProjectorSettings) -> "Redis":
     )
 
 
-def _group(settings: ProjectorSettings) -> str:
-    return f"{settings.kafka_topic_prefix}.projector.{PROJECTION}"
+def _topics(settings: ProjectorSettings) -> Sequence[str]:
+    return [f"{settings.kafka_topic_prefix}.{each}.events.v1" for each in ORDERS.topics]
 
 
-def _kafka(settings: ProjectorSettings) -> dict[str, str | int]:
+def _kafka(settings: ProjectorSettings, group_id: str = "") -> dict[str, str | int]:
     return {
         "bootstrap.servers": settings.kafka_brokers,
-        "group.id": _group(settings),
+        "group.id": group_id,
         "auto.offset.reset": "earliest",
         "session.timeout.ms": 6000,  # of a killed process: its partitions wait so long for another
         "heartbeat.interval.ms": 2000,

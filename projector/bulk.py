@@ -16,9 +16,11 @@ from opentelemetry.trace import SpanKind
 
 from projector.elasticsearch_errors import as_outage, item_failure
 from projector.errors import DocumentRejected, Outage, ReadModelAway
+from projector.generations import Generation
 from projector.tracing import Spans, under_each
 
 _MOST_BYTES = 8 * 1024 * 1024
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Write:
     """One document, to be written on the condition that it is still as it was read.
 
     Args:
-        over: the state in which it was read; None where there was no document.
+        over: the state in which it was read; None where there was no document; ANY where nobody else writes it.
     """
 
     id: str
@@ -42,12 +44,16 @@ class Write:
     over: State | None
 
 
+ANY = State(-1, -1)
+"""Stands for whatever state a document is in, also for none."""
+
+
 Result: TypeAlias = State | DocumentRejected | Outage
 """The written document's state, or why it was not written."""
 
 
 async def write_in_bulk(
-    elasticsearch: AsyncElasticsearch, index: str, writes: Iterable[Write], spans: Spans
+    elasticsearch: AsyncElasticsearch, generation: Generation, writes: Iterable[Write], spans: Spans
 ) -> dict[str, Result]:
     """Writes documents in as many requests as their size asks for; answers each one's result by its id.
 
@@ -59,8 +65,15 @@ async def write_in_bulk(
         lines = [line for both in portion.values() for line in both]
         parents = (span for id_ in ids for span in spans.get(id_, ()))
         try:
-            with under_each(parents, f"bulk {index}", _attributes(index, len(ids)), SpanKind.CLIENT), as_outage():
-                response = await elasticsearch.bulk(index=index, operations=cast("Any", lines))
+            with (
+                under_each(
+                    parents, f"bulk {generation.index}", _attributes(generation.index, len(ids)), SpanKind.CLIENT
+                ),
+                as_outage(),
+            ):
+                response = await elasticsearch.bulk(
+                    index=generation.writers, operations=cast("Any", lines), require_alias=True
+                )
         except ReadModelAway as outage:
             results.update(dict.fromkeys(ids, outage))
         else:
@@ -86,11 +99,13 @@ def _portions(writes: Iterable[Write]) -> Iterator[dict[str, Sequence[bytes]]]:
 
 def _lines(write: Write) -> Sequence[bytes]:
     action: dict[str, Any] = {"create": {"_id": write.id}}
-    if write.over is not None:
+    if write.over == ANY:
+        action = {"index": {"_id": write.id}}
+    elif write.over is not None:
         action = {
             "index": {"_id": write.id, "if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}
         }
-    return [json.dumps(line, separators=(",", ":")).encode() for line in (action, write.body)]
+    return [_encode(line).encode() for line in (action, write.body)]
 
 
 def _result(item: Mapping[str, Any]) -> Result:

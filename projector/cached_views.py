@@ -1,7 +1,7 @@
 """Puts the newest views into Redis, which may be away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 
 import structlog
@@ -25,16 +25,27 @@ class CachedViews:
 
     Args:
         generation: of the index that the views belong to.
+        live: whether readers see that generation now. Only then are views put, and it is asked after they were
+            written: a reader that moves to the generation later reads no older ones from it.
     """
 
-    def __init__(self, cache: ViewCache, *, generation: int, most_owed: int = 10_000) -> None:
+    def __init__(
+        self, cache: ViewCache, *, generation: int, live: Callable[[], Awaitable[bool]], most_owed: int = 10_000
+    ) -> None:
         self._cache = cache
+        self._live = live
         self._generation = generation
         self._owed: LRUCache[str, CachedView] = LRUCache(most_owed)
         self._away = False
 
     async def put(self, documents: Mapping[str, Document]) -> None:
-        """Puts the documents' views; while the cache is away that takes no time."""
+        """Puts the documents' views; while the cache is away that takes no time.
+
+        Raises:
+            Outage: the process is to stop, and it is not known whether readers see the generation.
+        """
+        if not documents or not await self._live():
+            return
         self._owed.update({id_: self._entry(document) for id_, document in documents.items()})
         if not self._away:
             await self.pay()

@@ -12,6 +12,7 @@ from orderflow.orders.v1 import views_pb2
 from projector.bulk import State, Write, write_in_bulk
 from projector.elasticsearch_errors import as_outage
 from projector.errors import DocumentRejected, Outage, ReadModelAway
+from projector.generations import Generation
 from projector.patience import Patience
 from projector.tracing import Spans
 from read_models import orders_index
@@ -31,10 +32,9 @@ class Document:
 
 
 class Documents:
-    """Reads and writes the documents of one index by id.
+    """Reads and writes the documents of one generation by id.
 
     Args:
-        index: the concrete index.
         cached: how many documents are kept in memory. A kept one may be outdated: then its write conflicts,
             and it is read again.
         now_us: the time in microseconds since 1970.
@@ -43,14 +43,15 @@ class Documents:
     def __init__(
         self,
         elasticsearch: AsyncElasticsearch,
-        index: str,
+        generation: Generation,
         patience: Patience,
         *,
         cached: int,
         now_us: Callable[[], int],
     ) -> None:
         self._elasticsearch = elasticsearch
-        self._index = index
+        self._generation = generation
+        self._index = generation.index
         self._patience = patience
         self._cache: LRUCache[str, Document] = LRUCache(cached)
         self._now_us = now_us
@@ -146,7 +147,7 @@ class Documents:
             for id_, view in views.items()
         )
         failures: dict[str, DocumentRejected | Outage] = {}
-        for id_, result in (await write_in_bulk(self._elasticsearch, self._index, writes, spans)).items():
+        for id_, result in (await write_in_bulk(self._elasticsearch, self._generation, writes, spans)).items():
             if isinstance(result, State):
                 self._cache[id_] = Document(views[id_], now, result)
             else:

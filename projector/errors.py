@@ -5,19 +5,29 @@ ProjectorError
 │   ├── ReadModelAway
 │   ├── CustomersAway
 │   ├── EventLogAway
+│   ├── BrokersAway
 │   └── Contended           another writer was faster: read again, fold again
 ├── Unprojectable           fails however often it is tried: stops the partition
 │   ├── Undecodable         a message is no event of a known type
 │   ├── EventsMissing       the log itself has a gap
 │   ├── Unfoldable          the fold failed
 │   └── DocumentRejected    Elasticsearch refuses the document
-└── WrongIndex              the index is not the one that this program writes: it must not start
+├── GenerationLost          a rebuild's generation was given up by others, or readers were moved meanwhile
+├── Differs                 a rebuild's generation is not what it should be: it must not become live
+└── WrongIndex              the alias is not what this program makes it: it must not start
 
-ReadModelUnavailable        the one refusal of the gRPC side
+The refusals of the gRPC side:
+
+ServiceError
+├── ReadModelUnavailable
+├── ProjectionNotFound
+├── GenerationNotFound
+├── RebuildRunning
+└── GenerationBehind
 """
 
 from orderflow.common.v1 import errors_pb2
-from service_kit.errors import TryLater
+from service_kit.errors import FailedPrecondition, ServiceError, TryLater
 
 
 class ProjectorError(Exception):
@@ -38,6 +48,10 @@ class CustomersAway(Outage):
 
 class EventLogAway(Outage):
     """EventLogService does not answer."""
+
+
+class BrokersAway(Outage):
+    """Kafka does not answer."""
 
 
 class Contended(Outage):
@@ -64,11 +78,49 @@ class DocumentRejected(Unprojectable):
     """Elasticsearch refuses the document's contents."""
 
 
+class GenerationLost(ProjectorError):
+    """The generation in hand was deleted, or the one that it was to replace is not live any more."""
+
+
+class Differs(ProjectorError):
+    """The generation in hand lacks what the live one has, or differs from the event log."""
+
+
 class WrongIndex(ProjectorError):
-    """The index that exists has another mapping than this program writes."""
+    """The alias names several indices."""
 
 
 class ReadModelUnavailable(TryLater):
     """How far the projection has come cannot be said now."""
 
     reason = errors_pb2.ERROR_REASON_READ_MODEL_UNAVAILABLE
+
+
+class ProjectionNotFound(ServiceError):
+    """There is no projection of this name."""
+
+    reason = errors_pb2.ERROR_REASON_PROJECTION_NOT_FOUND
+
+
+class GenerationNotFound(ServiceError):
+    """There is no such generation, none to return to, or no rebuild."""
+
+    reason = errors_pb2.ERROR_REASON_GENERATION_NOT_FOUND
+
+
+class RebuildRunning(FailedPrecondition):
+    """Somebody rebuilds the projection or rolls it back."""
+
+    reason = errors_pb2.ERROR_REASON_REBUILD_RUNNING
+
+    @classmethod
+    def of(cls, projection: str) -> "RebuildRunning":
+        """The refusal for a projection."""
+        message = f"a rebuild or rollback of {projection} runs already"
+        return cls(message, subject=f"projection/{projection}")
+
+
+class GenerationBehind(FailedPrecondition):
+    """The generation lacks what the live one has."""
+
+    reason = errors_pb2.ERROR_REASON_GENERATION_BEHIND

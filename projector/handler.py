@@ -6,9 +6,10 @@ from confluent_kafka import Message
 
 from projector.batch import Batch
 from projector.projection import OrderProjection
+from read_models.read_model import ORDERS
 from service_kit.kafka_consumer import Partition
 
-PROJECTION = "orders"
+PROJECTION = ORDERS.name
 
 
 class BatchHandler:

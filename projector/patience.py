@@ -32,6 +32,10 @@ class Patience:
         Raises:
             Outage: the process is to stop, and the last try failed.
         """
+
+        async def attempt() -> Returned:  # tenacity awaits what it takes for a coroutine function
+            return await work()
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Outage),
             wait=self._wait,
@@ -40,7 +44,7 @@ class Patience:
             before_sleep=_say,
             reraise=True,
         )
-        return await retrying(work)
+        return await retrying(attempt)
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):

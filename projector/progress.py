@@ -1,20 +1,21 @@
 """How far a projection has come, whichever processes do the work."""
 
-from confluent_kafka import KafkaException
+from google.protobuf.duration_pb2 import Duration
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
-from projector.errors import ReadModelAway, ReadModelUnavailable
-from projector.index import ReadModelIndex
-from projector.lag import GroupLag
+from orderflow.admin.v1 import rebuild_pb2
+from projector.errors import Outage, ReadModelAway, ReadModelUnavailable
+from projector.generations import Generation, Generations, Stage
+from projector.groups import Groups
 
 
 class Progress:
     """Asks Elasticsearch and Kafka."""
 
-    def __init__(self, name: str, index: ReadModelIndex, lag: GroupLag) -> None:
+    def __init__(self, name: str, generations: Generations, groups: Groups) -> None:
         self._name = name
-        self._index = index
-        self._lag = lag
+        self._generations = generations
+        self._groups = groups
 
     async def status(self) -> pb.ProjectionStatus:
         """What is known now.
@@ -23,17 +24,43 @@ class Progress:
             ReadModelUnavailable: the index or Kafka cannot be reached.
         """
         try:
-            index = await self._index.current()
-            count = await self._index.count()
-            lag = await self._lag.read()
-        except (ReadModelAway, KafkaException) as error:
+            generations = [await self._generation(each) for each in await self._generations.all()]
+            live = next((each for each in generations if each.state == rebuild_pb2.GENERATION_STATE_LIVE), None)
+            if live is None:
+                raise ReadModelAway("there is no live generation")
+        except Outage as error:
             raise ReadModelUnavailable("how far the projection has come cannot be read now") from error
-        status = pb.ProjectionStatus(
+        return pb.ProjectionStatus(
             name=self._name,
-            index=index.name,
-            generation=index.generation,
-            document_count=count,
-            lag_events=lag.messages,
+            index=live.index,
+            generation=live.generation,
+            document_count=live.document_count,
+            lag_events=live.lag_events,
+            lag_duration=live.lag_duration,
+            generations=generations,
         )
-        status.lag_duration.FromTimedelta(lag.age)
-        return status
+
+    async def _generation(self, generation: Generation) -> rebuild_pb2.Generation:
+        age, messages = Duration(), 0
+        if generation.filled:
+            lag = await self._groups.lag(generation)
+            messages = lag.messages
+            age.FromTimedelta(lag.age)
+        return rebuild_pb2.Generation(
+            generation=generation.number,
+            index=generation.index,
+            state=_state(generation),
+            document_count=await self._generations.count(generation),
+            lag_events=messages,
+            lag_duration=age,
+            mapping_current=generation.mapping_hash == self._generations.mapping_hash,
+            rebuild=generation.rebuild,
+        )
+
+
+def _state(generation: Generation) -> "rebuild_pb2.GenerationState.ValueType":
+    if generation.live:
+        return rebuild_pb2.GENERATION_STATE_LIVE
+    if generation.stage is Stage.BUILDING:
+        return rebuild_pb2.GENERATION_STATE_BUILDING
+    return rebuild_pb2.GENERATION_STATE_KEPT

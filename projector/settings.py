@@ -40,3 +40,9 @@ class ProjectorSettings(ServiceSettings):
     event_log_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest time for reading an order's missing events."
     )
+    kept_generations: int = Field(
+        default=1, ge=0, le=10, description="Earlier generations of an index kept up to date for a rollback."
+    )
+    rebuild_lease_seconds: float = Field(
+        default=15.0, ge=2, le=600, description="A rebuild that is silent for so long is given up."
+    )

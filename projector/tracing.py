@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.semconv._incubating.attributes.messaging_attributes import (
     MESSAGING_CONSUMER_GROUP_NAME,
     MESSAGING_DESTINATION_NAME,
@@ -22,13 +24,27 @@ from service_kit.telemetry import context_of
 
 _PROCESS = "process"
 _tracer = trace.get_tracer("projector")
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 Spans: TypeAlias = Mapping[str, Sequence[Span]]
 """The spans that work on an aggregate belongs under, by the aggregate's id."""
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """No spans come of what is done within: it repeats what other traces show already."""
+    token = _silent.set(True)
+    try:
+        with suppress_instrumentation():
+            yield
+    finally:
+        _silent.reset(token)
+
+
 def message_span(topic: str, partition: int, offset: int, group: str, headers: Mapping[str, str]) -> Span:
     """The span of a message's whole processing, in the trace that its headers name."""
+    if _silent.get():
+        return trace.INVALID_SPAN
     return _tracer.start_span(
         f"{_PROCESS} {topic}",
         context_of(headers),
@@ -47,6 +63,8 @@ def message_span(topic: str, partition: int, offset: int, group: str, headers: M
 
 def projection_span(message: Span, projection: str) -> Span:
     """The span of an event's projection, within that of its message."""
+    if _silent.get():
+        return trace.INVALID_SPAN
     return _tracer.start_span(f"project {projection}", trace.set_span_in_context(message))
 
 

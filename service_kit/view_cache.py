@@ -1,4 +1,4 @@
-"""Views in Redis, guarded so that an entry never goes back in version within its generation."""
+"""Views in Redis, guarded so that an entry never goes back in version."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,8 @@ class CachedView:
     """A view's bytes and what they were made from.
 
     Args:
-        generation: of the index that the view belongs to; a rebuild makes the next one.
+        generation: of the index that the view belongs to; a rebuild makes the next one, which counts where the
+            versions are the same.
         version: of the aggregate itself.
         source_version: of the aggregate that enriched the view; 0 while there is none.
         project_time_us: when the projection wrote the view, in microseconds since 1970; 0 where that is unknown.

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.interval_pb2 import Interval
 from google.type.money_pb2 import Money
 
+from orderflow.admin.v1 import rebuild_pb2 as rebuild
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.customers.v1 import commands_pb2 as customer_commands
 from orderflow.customers.v1 import queries_pb2 as customer_queries
@@ -69,11 +70,15 @@ HISTORY = queries.GetOrderHistoryRequest(order_id=ID)
 SUMMARY = queries.GetCustomerSummaryRequest(customer_id=ID)
 SUMMARIES = queries.ListCustomerSummariesRequest(filter=queries.OrderFilter())
 READ_LOG = log.ReadLogRequest()
+REBUILD = rebuild.RebuildProjectionRequest(name="orders")
+GET_REBUILD = rebuild.GetRebuildRequest(name="orders")
+ROLLBACK = rebuild.RollbackProjectionRequest(name="orders")
 READ_AGGREGATE = log.ReadAggregateRequest(aggregate_type="order", aggregate_id=ID)
 
 EVERY_COMMAND = [CREATE, ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL, REGISTER, UPDATE, ERASE]
 ON_AN_ORDER = [ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL]
 EVERY_QUERY = [GET_CUSTOMER, BATCH, GET, LIST, SEARCH, WATCH, HISTORY, SUMMARY, SUMMARIES, READ_LOG, READ_AGGREGATE]
+ON_A_PROJECTION = [REBUILD, GET_REBUILD, ROLLBACK]
 
 Case = tuple[Message, str, Any]
 
@@ -143,6 +148,8 @@ NOT_PRICES = [
 ]
 
 REFUSED: list[Case] = [
+    *[(request, "name", "") for request in ON_A_PROJECTION],
+    *[(request, "generation", -1) for request in (GET_REBUILD, ROLLBACK)],
     *[(command, "request_id", value) for command in EVERY_COMMAND for value in ("r" * 129, "é", "a\n", "\x7f")],
     *[(command, "order_id", "") for command in [*ON_AN_ORDER, GET, HISTORY]],
     *[(command, "order_id", "order-1") for command in [*ON_AN_ORDER, GET, HISTORY]],

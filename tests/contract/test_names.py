@@ -78,7 +78,7 @@ SERVICES = {
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
-    "admin.v1.ProjectionAdminService": "ListProjections",
+    "admin.v1.ProjectionAdminService": "ListProjections RebuildProjection GetRebuild RollbackProjection",
 }
 
 # Streamed methods; all others have one answer.

@@ -54,6 +54,11 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
                         self._spans.setdefault(span.trace_id.hex(), []).append(received)
         return trace_service_pb2.ExportTraceServiceResponse()
 
+    def all(self) -> list[ReceivedSpan]:
+        """Every span that has come so far."""
+        with self._lock:
+            return [span for spans in self._spans.values() for span in spans]
+
     def trace(self, trace_id: str) -> list[ReceivedSpan]:
         """The spans of a trace that have come so far."""
         with self._lock:

@@ -33,6 +33,10 @@ class Logs:
         """The entries of this event."""
         return [entry for entry in self._entries if entry["event"] == event]
 
+    def events(self) -> list[str]:
+        """What was logged, in order."""
+        return [entry["event"] for entry in self._entries]
+
     async def has(self, event: str, *, times: int = 1) -> EventDict:
         """The last entry of this event, once there are so many."""
 
@@ -96,6 +100,7 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
         "kafka_topic_prefix": prefix,
         "read_index_prefix": prefix,
         "drain_seconds": 0.2,
+        "rebuild_lease_seconds": 3,
     }
 
 

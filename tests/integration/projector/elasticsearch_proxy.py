@@ -27,13 +27,20 @@ class Bulk:
 
 
 Faults = list[Callable[[Bulk], Awaitable[Answer]]]
+Watch = Callable[[str, bytes], Awaitable[None]]
+"""Is told a request's path and body, and waited for."""
 
 
 class ElasticsearchProxy:
-    """Forwards everything, except that each bulk request meets the next of the faults while there are any."""
+    """Forwards everything, except that each bulk request meets the next of the faults while there are any.
+
+    `before` and `after` are waited for around each request.
+    """
 
     def __init__(self) -> None:
         self.faults: Faults = []
+        self.before: Watch = _nothing
+        self.after: Watch = _nothing
         self.bulks = 0
 
     async def start(self) -> str:
@@ -63,13 +70,19 @@ class ElasticsearchProxy:
             ) as response:
                 return response.status, await response.read()
 
+        await self.before(request.path, body)
         if request.path.endswith("/_bulk"):
             self.bulks += 1
             fault = self.faults.pop(0) if self.faults else None
             status, answer = await (fault(Bulk(body, forward)) if fault else forward(body))
         else:
             status, answer = await forward(body)
+        await self.after(request.path, body)
         return web.Response(status=status, body=answer, headers=_HEADERS)
+
+
+async def _nothing(path: str, body: bytes) -> None:
+    pass
 
 
 async def every_other_is_turned_away(bulk: Bulk) -> Answer:

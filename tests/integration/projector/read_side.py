@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from orderflow.orders.v1 import views_pb2
 from projector.lag import GroupLag, Lag
+from projector.offsets import TopicOffsets
 from read_models import orders_index
 from service_kit.view_cache import CachedView, ViewCache
 from tests.support.eventually import eventually
@@ -29,18 +30,21 @@ class ReadSide:
 
     def __init__(self, elasticsearch: AsyncElasticsearch, redis: "Redis", prefix: str) -> None:
         self.elasticsearch = elasticsearch
+        self.prefix = prefix
         self.alias = f"{prefix}-orders"
         self.index = f"{self.alias}-000001"
         self._redis = redis
         self._cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
-        self._group = f"{prefix}.projector.orders"
+        self._group = f"{prefix}.projector.orders.1"
         self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
         topics = [f"{prefix}.{kind}.events.v1" for kind in ("orders", "customers")]
-        self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS, "group.id": self._group}, topics)
+        offsets = TopicOffsets({"bootstrap.servers": KAFKA_BROKERS}, topics)
+        self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS}, offsets)
 
     async def close(self) -> None:
-        """Deletes the index."""
-        await self.elasticsearch.indices.delete(index=self.index, ignore_unavailable=True)
+        """Deletes all generations."""
+        for index in await self.elasticsearch.indices.get(index=f"{self.alias}-*"):
+            await self.elasticsearch.indices.delete(index=index, ignore_unavailable=True)
         await self._lag.close()
 
     async def document(self, order_id: str) -> Mapping[str, Any] | None:
@@ -108,7 +112,7 @@ class ReadSide:
 
     async def lag(self) -> Lag:
         """What is not finished."""
-        return await self._lag.read()
+        return await self._lag.read(self._group)
 
     async def forget_offsets(self) -> None:
         """Makes the group begin anew; no process may be in it."""

@@ -14,11 +14,10 @@ from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
-from orderflow.admin.v1 import projection_admin_service_pb2_grpc
-from projector.index import ReadModelIndex
-from read_models import orders_index
+from orderflow.admin.v1 import projection_admin_service_pb2_grpc, rebuild_pb2
+from projector.generations import Generations
+from read_models.read_model import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
-from tests.integration.projector.process import started
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
@@ -73,8 +72,23 @@ async def test_operators_see_how_far_the_projection_is(
         write_side.publish(*write_side.record(*(created(order_id=each, customer_id=customer_id) for each in ids)))
         await read_side.caught_up()
         await read_side.elasticsearch.indices.refresh(index=read_side.index)
+        none = duration_pb2.Duration()
         assert await operator.projection() == pb.ProjectionStatus(
-            name="orders", index=read_side.index, generation=1, document_count=5, lag_duration=duration_pb2.Duration()
+            name="orders",
+            index=read_side.index,
+            generation=1,
+            document_count=5,
+            lag_duration=none,
+            generations=[
+                rebuild_pb2.Generation(
+                    generation=1,
+                    index=read_side.index,
+                    state=rebuild_pb2.GENERATION_STATE_LIVE,
+                    document_count=5,
+                    lag_duration=none,
+                    mapping_current=True,
+                )
+            ],
         )
         await write_side.stop()
         write_side.publish(*write_side.record(*(created(order_id=str(uuid.uuid4())) for _ in range(3))))
@@ -129,22 +143,11 @@ async def test_several_that_start_at_once_share_one_index_and_the_work(
 
 
 async def test_an_index_that_many_create_at_once_is_created_once(read_side: ReadSide) -> None:
-    indices = [ReadModelIndex(read_side.elasticsearch, read_side.alias) for _ in range(8)]
-    opened = await asyncio.gather(*(each.open(orders_index.index_body()) for each in indices))
-    assert {(each.name, each.generation) for each in opened} == {(read_side.index, 1)}
-
-
-async def test_an_index_with_another_mapping_is_refused_in_one_line(settings: Settings, read_side: ReadSide) -> None:
-    body = orders_index.index_body()
-    await read_side.elasticsearch.indices.create(
-        index=read_side.index, mappings=body["mappings"], settings=body["settings"], aliases={read_side.alias: {}}
-    )
-    async with started(settings) as process:
-        output, _ = await process.communicate()
-    lines = [line for line in output.decode().splitlines() if "another mapping" in line]
-    assert process.returncode == 1
-    assert len(lines) == 1
-    assert read_side.index in lines[0]
+    many = [Generations(read_side.elasticsearch, ORDERS, read_side.prefix) for _ in range(8)]
+    await asyncio.gather(*(each.create_first() for each in many))
+    opened = await asyncio.gather(*(each.live() for each in many))
+    assert {(each.index, each.number) for each in opened} == {(read_side.index, 1)}
+    assert len({each.writers for each in opened}) == 1
 
 
 def _reason(error: grpc.aio.AioRpcError) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
@@ -13,10 +14,10 @@ from projector.customers import Customers
 from projector.documents import Documents
 from projector.event_log import EventLog
 from projector.events import OrderEvent
-from projector.index import ReadModelIndex
+from projector.generations import Generations
 from projector.patience import Patience
 from projector.projection import OrderProjection
-from read_models import orders_index
+from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.view_cache import ViewCache
 from tests.integration.projector.read_side import ReadSide
@@ -30,15 +31,17 @@ Process = Callable[[], OrderProjection]
 @pytest.fixture
 async def process(read_side: ReadSide, write_side: WriteSide) -> AsyncIterator[Process]:
     """Makes projections with nothing in memory, as those of several processes."""
-    index = await ReadModelIndex(read_side.elasticsearch, read_side.alias).open(orders_index.index_body())
+    generations = Generations(read_side.elasticsearch, ORDERS, read_side.prefix)
+    await generations.create_first()
+    live = await generations.live()
     patience = Patience(asyncio.Event())
     async with open_channel(write_side.address) as channel, Redis.from_url(REDIS_URL) as redis:
 
         def make() -> OrderProjection:
             cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
             return OrderProjection(
-                Documents(read_side.elasticsearch, index.name, patience, cached=100, now_us=lambda: 0),
-                CachedViews(cache, generation=index.generation),
+                Documents(read_side.elasticsearch, live, patience, cached=100, now_us=lambda: 0),
+                CachedViews(cache, generation=live.number, live=partial(generations.is_live, live)),
                 Customers(channel, timeout_seconds=5),
                 EventLog(channel, timeout_seconds=5),
                 patience,

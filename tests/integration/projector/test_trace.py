@@ -1,11 +1,14 @@
 """Each message's own trace shows its consumption, its projection, the customer's look-up and the write."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 
+import grpc
 import pytest
 
 from tests.integration.projector.conftest import Settings
+from tests.integration.projector.operator_calls import DONE, OperatorCalls
 from tests.integration.projector.process import started
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
@@ -72,7 +75,7 @@ async def test_every_order_of_a_batch_has_the_whole_way_in_its_own_trace(
                 "messaging.destination.name": topic,
                 "messaging.destination.partition.id": process.attributes["messaging.destination.partition.id"],
                 "messaging.kafka.offset": process.attributes["messaging.kafka.offset"],
-                "messaging.consumer.group.name": f"{settings['kafka_topic_prefix']}.projector.orders",
+                "messaging.consumer.group.name": f"{settings['kafka_topic_prefix']}.projector.orders.1",
                 "orderflow.projection.name": "orders",
                 "orderflow.event.type": "orderflow.orders.v1.OrderCreated",
                 "orderflow.order.id": order_id,
@@ -117,3 +120,33 @@ async def test_a_message_that_cannot_be_projected_shows_it_in_its_trace(
     async with started(settings, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_BSP_SCHEDULE_DELAY="100"):
         spans = await trace.spans(otlp, f"process {topic}")
         assert spans[f"process {topic}"].span.status.message == "Undecodable"
+
+
+async def test_a_rebuild_is_one_span_and_a_kept_generation_none(
+    settings: Settings, write_side: WriteSide, read_side: ReadSide, otlp: OtlpReceiver, order_id: str
+) -> None:
+    for _ in range(50):
+        write_side.publish(*write_side.record(created(order_id=str(uuid.uuid4()))))
+    exported = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    async with (
+        started(settings, **exported),
+        grpc.aio.insecure_channel(settings["grpc_listen_address"]) as channel,
+    ):
+        await read_side.caught_up()
+        before = {span.span_id for span in otlp.all()}
+        assert (await OperatorCalls(channel).rebuild()).phase == DONE
+        await asyncio.sleep(1.5)  # feeds look once a second which generation is live
+        trace = Trace()
+        _publish_created(write_side, order_id, str(uuid.uuid4()), trace)
+        live = f"{read_side.alias}-000002"
+        spans = await trace.spans(otlp, f"process {write_side.topics['order']}", f"bulk {live}")
+        await read_side.has(order_id, version=1)
+        assert f"bulk {read_side.index}" not in spans
+    rebuilds = [span for span in otlp.all() if span.name == "rebuild"]
+    assert [span.attributes["orderflow.projection.name"] for span in rebuilds] == ["orders"]
+    assert [event.name for event in rebuilds[0].span.events] == [
+        f"REBUILD_PHASE_{phase}" for phase in ("FILLING", "CATCHING_UP", "COMPARING", "SWITCHING")
+    ]
+    assert len(otlp.trace(rebuilds[0].span.trace_id.hex())) == 1
+    later = [span.name for span in otlp.all() if span.span_id not in before]
+    assert not [name for name in later if "EventLogService" in name]

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from event_schemas.orders import OrderEvent
+from orderflow.admin.v1 import relay_admin_service_pb2, relay_admin_service_pb2_grpc
 from orderflow.customers.v1 import customer_pb2, customer_service_pb2_grpc, queries_pb2
 from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
@@ -20,9 +21,15 @@ from tests.unit.read_models.builders import at
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PARTITIONS = 3
+SHARDS = 2
+_LOG_CHUNK = 20
 
 
-class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2_grpc.EventLogServiceServicer):
+class WriteSide(
+    customer_service_pb2_grpc.CustomerServiceServicer,
+    event_log_pb2_grpc.EventLogServiceServicer,
+    relay_admin_service_pb2_grpc.RelayAdminServiceServicer,
+):
     """Records events, publishes them as the relay does, and answers from what is recorded, never stale.
 
     Args:
@@ -36,6 +43,8 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         self.customers: dict[str, customer_pb2.Customer] = {}
         self.meanwhile: list[Callable[[], Awaitable[None]]] = []
         """What happens, look-up by look-up, while a look-up's answer is on its way."""
+        self.reading_log: Callable[[], Awaitable[None]] = _at_once
+        """What is waited for before each chunk of the log."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
         self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
@@ -57,6 +66,7 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         self._server = grpc.aio.server()
         customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(self, self._server)
         event_log_pb2_grpc.add_EventLogServiceServicer_to_server(self, self._server)
+        relay_admin_service_pb2_grpc.add_RelayAdminServiceServicer_to_server(self, self._server)
         self._server.add_insecure_port(self.address)
         await self._server.start()
 
@@ -141,10 +151,40 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
         yield event_log_pb2.ReadAggregateResponse(events=events)
 
+    async def ReadLog(
+        self,
+        request: event_log_pb2.ReadLogRequest,
+        context: Context,  # noqa: ARG002 -- the stub fixes the arguments
+    ) -> AsyncIterator[event_log_pb2.ReadLogResponse]:
+        """A shard, in small chunks."""
+        log = sorted((each for events in self._recorded.values() for each in events), key=lambda each: each.position)
+        log = [each for each in log if each.log_shard == request.log_shard and each.position > request.after_position]
+        for start in range(0, len(log), _LOG_CHUNK):
+            chunk = log[start : start + _LOG_CHUNK]
+            await self.reading_log()
+            wanted = [each for each in chunk if each.aggregate_type in request.aggregate_types]
+            yield event_log_pb2.ReadLogResponse(events=wanted, position=chunk[-1].position)
+
+    async def GetRelayStatus(
+        self,
+        request: relay_admin_service_pb2.GetRelayStatusRequest,  # noqa: ARG002 -- the stub fixes the arguments
+        context: Context,  # noqa: ARG002
+    ) -> relay_admin_service_pb2.GetRelayStatusResponse:
+        """Each shard's head."""
+        heads = dict.fromkeys(range(SHARDS), 0)
+        for events in self._recorded.values():
+            for each in events:
+                heads[each.log_shard] = max(heads[each.log_shard], each.position)
+        response = relay_admin_service_pb2.GetRelayStatusResponse()
+        for shard, head in heads.items():
+            response.shards.add(log_shard=shard, head_position=head)
+        return response
+
     def _append(self, aggregate_type: str, aggregate_id: str, event: Any) -> event_log_pb2.RecordedEvent:
         self._position += 1
         recorded = event_log_pb2.RecordedEvent(
             position=self._position,
+            log_shard=int(aggregate_id[-1], 16) % SHARDS,
             aggregate_type=aggregate_type,
             aggregate_id=aggregate_id,
             version=len(self._recorded[aggregate_id]) + 1,
@@ -154,3 +194,7 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         )
         self._recorded[aggregate_id].append(recorded)
         return recorded
+
+
+async def _at_once() -> None:
+    pass

@@ -1,8 +1,10 @@
 import json
+import re
 
 from google.protobuf.duration_pb2 import Duration
 
 from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsResponse
+from orderflow.admin.v1.rebuild_pb2 import GENERATION_STATE_KEPT, GENERATION_STATE_LIVE
 from orderflow.admin.v1.relay_admin_service_pb2 import GetRelayStatusResponse
 from tests.unit.ordersctl.conftest import Run
 from tests.unit.ordersctl.services import Services
@@ -11,10 +13,19 @@ from tests.unit.ordersctl.services import Services
 def test_projections_are_listed_with_their_lag(services: Services, run: Run) -> None:
     response = ListProjectionsResponse()
     lag = Duration(seconds=2, nanos=500_000_000)
-    response.projections.add(name="orders", index="orders-3", generation=3, lag_events=12, lag_duration=lag)
+    projection = response.projections.add(name="orders", index="orders-3", generation=3)
+    projection.generations.add(generation=2, index="orders-2", state=GENERATION_STATE_KEPT)
+    projection.generations.add(
+        generation=3,
+        index="orders-3",
+        state=GENERATION_STATE_LIVE,
+        lag_events=12,
+        lag_duration=lag,
+        mapping_current=True,
+    )
     services.answer("ListProjections", response)
-    table = run("--table", "projection", "list").stdout
-    for part in ("orders-3", "12", "2.5 s"):
+    table = re.sub(" +\n", "\n", run("--table", "projection", "list").stdout)
+    for part in ("orders-3", "12", "2.5 s", "live\n", "orders-2", "kept, of another mapping"):
         assert part in table
     assert json.loads(run("projection", "list").stdout)["projections"][0]["generation"] == "3"
 

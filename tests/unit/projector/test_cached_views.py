@@ -27,13 +27,17 @@ class CacheInMemory(ViewCache):
         self.versions.update({id_: entry.version for id_, entry in entries.items()})
 
 
+async def _live() -> bool:
+    return True
+
+
 def _documents(*ids: str, version: int = 1) -> dict[str, Document]:
     return {id_: Document(views_pb2.OrderView(order_id=id_, version=version), 0, State(0, 1)) for id_ in ids}
 
 
 async def test_while_the_cache_is_away_it_is_not_asked_by_every_batch() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1)
+    views = CachedViews(cache, generation=1, live=_live)
     cache.away = True
     for version in (1, 2, 3):
         await views.put(_documents("a", version=version))
@@ -42,7 +46,7 @@ async def test_while_the_cache_is_away_it_is_not_asked_by_every_batch() -> None:
 
 async def test_what_is_owed_is_the_newest_state_of_each_view() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1)
+    views = CachedViews(cache, generation=1, live=_live)
     cache.away = True
     await views.put(_documents("a", "b"))
     await views.put(_documents("a", version=2))
@@ -53,9 +57,24 @@ async def test_what_is_owed_is_the_newest_state_of_each_view() -> None:
 
 async def test_no_more_is_owed_than_is_agreed_and_the_newest_stay() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, most_owed=2)
+    views = CachedViews(cache, generation=1, live=_live, most_owed=2)
     cache.away = True
     await views.put(_documents("a", "b", "c"))
     cache.away = False
     await views.pay()
     assert cache.versions == {"b": 1, "c": 1}
+
+
+async def test_no_view_of_a_generation_that_readers_do_not_see_is_put() -> None:
+    live = False
+
+    async def is_live() -> bool:
+        return live
+
+    cache = CacheInMemory()
+    views = CachedViews(cache, generation=2, live=is_live)
+    await views.put(_documents("a"))
+    assert cache.calls == 0
+    live = True
+    await views.put(_documents("a", version=2))
+    assert cache.versions == {"a": 2}

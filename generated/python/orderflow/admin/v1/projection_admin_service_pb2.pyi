@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from orderflow.admin.v1 import rebuild_pb2 as _rebuild_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,10 +49,11 @@ class ProjectionStatus(_message.Message):
     DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     LAG_EVENTS_FIELD_NUMBER: _builtins.int
     LAG_DURATION_FIELD_NUMBER: _builtins.int
+    GENERATIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The projection, such as "orders"."""
     index: _builtins.str
-    """The index it writes to."""
+    """The index that queries are answered from."""
     generation: _builtins.int
     """The generation of that index: one more with each rebuild."""
     document_count: _builtins.int
@@ -62,6 +64,12 @@ class ProjectionStatus(_message.Message):
     def lag_duration(self) -> _duration_pb2.Duration:
         """Age of the oldest of them; zero when there is none."""
 
+    @_builtins.property
+    def generations(self) -> _containers.RepeatedCompositeFieldContainer[_rebuild_pb2.Generation]:
+        """All of its generations, in order: the live one, those kept for a rollback,
+        and the one that a rebuild is making.
+        """
+
     def __init__(
         self,
         *,
@@ -71,10 +79,11 @@ class ProjectionStatus(_message.Message):
         document_count: _builtins.int = ...,
         lag_events: _builtins.int = ...,
         lag_duration: _duration_pb2.Duration | None = ...,
+        generations: _abc.Iterable[_rebuild_pb2.Generation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lag_duration", b"lag_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "generation", b"generation", "index", b"index", "lag_duration", b"lag_duration", "lag_events", b"lag_events", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "generation", b"generation", "generations", b"generations", "index", b"index", "lag_duration", b"lag_duration", "lag_events", b"lag_events", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

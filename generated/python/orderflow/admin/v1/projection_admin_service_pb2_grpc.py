@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2
+from orderflow.admin.v1 import rebuild_pb2 as orderflow_dot_admin_dot_v1_dot_rebuild__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class ProjectionAdminServiceStub:
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
     """
 
     def __init__(self, channel):
@@ -40,15 +41,75 @@ class ProjectionAdminServiceStub:
                 request_serializer=orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsRequest.SerializeToString,
                 response_deserializer=orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsResponse.FromString,
                 _registered_method=True)
+        self.RebuildProjection = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/RebuildProjection',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionResponse.FromString,
+                _registered_method=True)
+        self.GetRebuild = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/GetRebuild',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildResponse.FromString,
+                _registered_method=True)
+        self.RollbackProjection = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/RollbackProjection',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.FromString,
+                _registered_method=True)
 
 
 class ProjectionAdminServiceServicer:
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
     """
 
     def ListProjections(self, request, context):
         """Lists the projections that this projector runs. Refused with
         READ_MODEL_UNAVAILABLE while the index cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildProjection(self, request, context):
+        """Makes a read model anew from the event log, in the next generation, and
+        has queries answered from it once it is complete and compared. Queries go
+        on meanwhile and see neither an error nor a gap. The generation that was
+        live is kept up to date for a rollback; older ones are deleted when no
+        query reads from them any more.
+
+        Answers as soon as the rebuild runs, in the process that was asked; follow
+        it by GetRebuild, which any projector answers. If that process ends, the
+        unfinished generation is deleted and nothing has changed: start again. The
+        projector that is asked decides the mapping: after an upgrade ask one of
+        the new version. Refused with REBUILD_RUNNING while another rebuild or a
+        rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
+        READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRebuild(self, request, context):
+        """Tells how far a rebuild has come; ask about once a second. A rebuild whose
+        process died is told as failed once that is known, after
+        REBUILD_LEASE_SECONDS. Refused with PROJECTION_NOT_FOUND, with
+        GENERATION_NOT_FOUND when no rebuild is known, or with
+        READ_MODEL_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackProjection(self, request, context):
+        """Has queries answered from a generation that was kept, within seconds and
+        as atomically as a rebuild does; both are kept up to date afterwards.
+        Views that were cached before are answered until they change or their time
+        to live is over. Refused with GENERATION_NOT_FOUND when there is none to
+        return to, with GENERATION_BEHIND when the kept one is not up to date
+        because no projector that writes its mapping runs (start one and ask
+        again), with REBUILD_RUNNING while a rebuild or another rollback runs, with
+        PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
+        once more: name the generation to be safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +123,21 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsRequest.FromString,
                     response_serializer=orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsResponse.SerializeToString,
             ),
+            'RebuildProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildProjection,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionResponse.SerializeToString,
+            ),
+            'GetRebuild': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRebuild,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildResponse.SerializeToString,
+            ),
+            'RollbackProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackProjection,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'orderflow.admin.v1.ProjectionAdminService', rpc_method_handlers)
@@ -71,7 +147,7 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectionAdminService:
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
     """
 
     @staticmethod
@@ -91,6 +167,87 @@ class ProjectionAdminService:
             '/orderflow.admin.v1.ProjectionAdminService/ListProjections',
             orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsRequest.SerializeToString,
             orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2.ListProjectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/RebuildProjection',
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RebuildProjectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRebuild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/GetRebuild',
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.GetRebuildResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/RollbackProjection',
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orderflow.admin.v1 import projection_admin_service_pb2 as _projection_admin_service_pb2
+from orderflow.admin.v1 import rebuild_pb2 as _rebuild_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -27,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProjectionAdminServiceStub:
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +38,85 @@ class ProjectionAdminServiceStub:
     """Lists the projections that this projector runs. Refused with
     READ_MODEL_UNAVAILABLE while the index cannot be reached.
     """
+    RebuildProjection: _grpc.UnaryUnaryMultiCallable[_rebuild_pb2.RebuildProjectionRequest, _rebuild_pb2.RebuildProjectionResponse]
+    """Makes a read model anew from the event log, in the next generation, and
+    has queries answered from it once it is complete and compared. Queries go
+    on meanwhile and see neither an error nor a gap. The generation that was
+    live is kept up to date for a rollback; older ones are deleted when no
+    query reads from them any more.
+
+    Answers as soon as the rebuild runs, in the process that was asked; follow
+    it by GetRebuild, which any projector answers. If that process ends, the
+    unfinished generation is deleted and nothing has changed: start again. The
+    projector that is asked decides the mapping: after an upgrade ask one of
+    the new version. Refused with REBUILD_RUNNING while another rebuild or a
+    rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
+    READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
+    """
+    GetRebuild: _grpc.UnaryUnaryMultiCallable[_rebuild_pb2.GetRebuildRequest, _rebuild_pb2.GetRebuildResponse]
+    """Tells how far a rebuild has come; ask about once a second. A rebuild whose
+    process died is told as failed once that is known, after
+    REBUILD_LEASE_SECONDS. Refused with PROJECTION_NOT_FOUND, with
+    GENERATION_NOT_FOUND when no rebuild is known, or with
+    READ_MODEL_UNAVAILABLE.
+    """
+    RollbackProjection: _grpc.UnaryUnaryMultiCallable[_rebuild_pb2.RollbackProjectionRequest, _rebuild_pb2.RollbackProjectionResponse]
+    """Has queries answered from a generation that was kept, within seconds and
+    as atomically as a rebuild does; both are kept up to date afterwards.
+    Views that were cached before are answered until they change or their time
+    to live is over. Refused with GENERATION_NOT_FOUND when there is none to
+    return to, with GENERATION_BEHIND when the kept one is not up to date
+    because no projector that writes its mapping runs (start one and ask
+    again), with REBUILD_RUNNING while a rebuild or another rollback runs, with
+    PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
+    once more: name the generation to be safe.
+    """
 
 @_typing.type_check_only
 class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProjections: _aio.UnaryUnaryMultiCallable[_projection_admin_service_pb2.ListProjectionsRequest, _projection_admin_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
     """Lists the projections that this projector runs. Refused with
     READ_MODEL_UNAVAILABLE while the index cannot be reached.
     """
+    RebuildProjection: _aio.UnaryUnaryMultiCallable[_rebuild_pb2.RebuildProjectionRequest, _rebuild_pb2.RebuildProjectionResponse]  # type: ignore[assignment]
+    """Makes a read model anew from the event log, in the next generation, and
+    has queries answered from it once it is complete and compared. Queries go
+    on meanwhile and see neither an error nor a gap. The generation that was
+    live is kept up to date for a rollback; older ones are deleted when no
+    query reads from them any more.
+
+    Answers as soon as the rebuild runs, in the process that was asked; follow
+    it by GetRebuild, which any projector answers. If that process ends, the
+    unfinished generation is deleted and nothing has changed: start again. The
+    projector that is asked decides the mapping: after an upgrade ask one of
+    the new version. Refused with REBUILD_RUNNING while another rebuild or a
+    rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
+    READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
+    """
+    GetRebuild: _aio.UnaryUnaryMultiCallable[_rebuild_pb2.GetRebuildRequest, _rebuild_pb2.GetRebuildResponse]  # type: ignore[assignment]
+    """Tells how far a rebuild has come; ask about once a second. A rebuild whose
+    process died is told as failed once that is known, after
+    REBUILD_LEASE_SECONDS. Refused with PROJECTION_NOT_FOUND, with
+    GENERATION_NOT_FOUND when no rebuild is known, or with
+    READ_MODEL_UNAVAILABLE.
+    """
+    RollbackProjection: _aio.UnaryUnaryMultiCallable[_rebuild_pb2.RollbackProjectionRequest, _rebuild_pb2.RollbackProjectionResponse]  # type: ignore[assignment]
+    """Has queries answered from a generation that was kept, within seconds and
+    as atomically as a rebuild does; both are kept up to date afterwards.
+    Views that were cached before are answered until they change or their time
+    to live is over. Refused with GENERATION_NOT_FOUND when there is none to
+    return to, with GENERATION_BEHIND when the kept one is not up to date
+    because no projector that writes its mapping runs (start one and ask
+    again), with REBUILD_RUNNING while a rebuild or another rollback runs, with
+    PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
+    once more: name the generation to be safe.
+    """
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
 
     @_abc_1.abstractmethod
     def ListProjections(
@@ -59,6 +126,57 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_projection_admin_service_pb2.ListProjectionsResponse, _abc.Awaitable[_projection_admin_service_pb2.ListProjectionsResponse]]:
         """Lists the projections that this projector runs. Refused with
         READ_MODEL_UNAVAILABLE while the index cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildProjection(
+        self,
+        request: _rebuild_pb2.RebuildProjectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rebuild_pb2.RebuildProjectionResponse, _abc.Awaitable[_rebuild_pb2.RebuildProjectionResponse]]:
+        """Makes a read model anew from the event log, in the next generation, and
+        has queries answered from it once it is complete and compared. Queries go
+        on meanwhile and see neither an error nor a gap. The generation that was
+        live is kept up to date for a rollback; older ones are deleted when no
+        query reads from them any more.
+
+        Answers as soon as the rebuild runs, in the process that was asked; follow
+        it by GetRebuild, which any projector answers. If that process ends, the
+        unfinished generation is deleted and nothing has changed: start again. The
+        projector that is asked decides the mapping: after an upgrade ask one of
+        the new version. Refused with REBUILD_RUNNING while another rebuild or a
+        rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
+        READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRebuild(
+        self,
+        request: _rebuild_pb2.GetRebuildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rebuild_pb2.GetRebuildResponse, _abc.Awaitable[_rebuild_pb2.GetRebuildResponse]]:
+        """Tells how far a rebuild has come; ask about once a second. A rebuild whose
+        process died is told as failed once that is known, after
+        REBUILD_LEASE_SECONDS. Refused with PROJECTION_NOT_FOUND, with
+        GENERATION_NOT_FOUND when no rebuild is known, or with
+        READ_MODEL_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RollbackProjection(
+        self,
+        request: _rebuild_pb2.RollbackProjectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rebuild_pb2.RollbackProjectionResponse, _abc.Awaitable[_rebuild_pb2.RollbackProjectionResponse]]:
+        """Has queries answered from a generation that was kept, within seconds and
+        as atomically as a rebuild does; both are kept up to date afterwards.
+        Views that were cached before are answered until they change or their time
+        to live is over. Refused with GENERATION_NOT_FOUND when there is none to
+        return to, with GENERATION_BEHIND when the kept one is not up to date
+        because no projector that writes its mapping runs (start one and ask
+        again), with REBUILD_RUNNING while a rebuild or another rollback runs, with
+        PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
+        once more: name the generation to be safe.
         """
 
 def add_ProjectionAdminServiceServicer_to_server(servicer: ProjectionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -137,6 +137,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 25
     """This server does not offer what was asked for. Do not retry."""
+    ERROR_REASON_PROJECTION_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """There is no projection of this name. ListProjections names those there
+    are.
+    """
+    ERROR_REASON_GENERATION_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """The projection has no such generation, or none to return to, or no rebuild
+    is known. ListProjections shows the generations.
+    """
+    ERROR_REASON_REBUILD_RUNNING: _ErrorReason.ValueType  # 32
+    """A rebuild or rollback of the projection runs already. Follow it by
+    GetRebuild. One whose process died is given up after a while
+    (REBUILD_LEASE_SECONDS); then ask again.
+    """
+    ERROR_REASON_GENERATION_BEHIND: _ErrorReason.ValueType  # 33
+    """The generation has not indexed what the live one has, and did not within
+    the time of the call. Start a projector that writes its mapping, wait until
+    ListProjections shows no lag, and ask again.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused.
@@ -262,6 +280,24 @@ Retry with backoff.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 25
 """This server does not offer what was asked for. Do not retry."""
+ERROR_REASON_PROJECTION_NOT_FOUND: ErrorReason.ValueType  # 30
+"""There is no projection of this name. ListProjections names those there
+are.
+"""
+ERROR_REASON_GENERATION_NOT_FOUND: ErrorReason.ValueType  # 31
+"""The projection has no such generation, or none to return to, or no rebuild
+is known. ListProjections shows the generations.
+"""
+ERROR_REASON_REBUILD_RUNNING: ErrorReason.ValueType  # 32
+"""A rebuild or rollback of the projection runs already. Follow it by
+GetRebuild. One whose process died is given up after a while
+(REBUILD_LEASE_SECONDS); then ask again.
+"""
+ERROR_REASON_GENERATION_BEHIND: ErrorReason.ValueType  # 33
+"""The generation has not indexed what the live one has, and did not within
+the time of the call. Start a projector that writes its mapping, wait until
+ListProjections shows no lag, and ask again.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 GRPC_CODE_FIELD_NUMBER: _builtins.int

@@ -1,0 +1,90 @@
+"""Where topics end, and how far consumer groups have come, seen from outside of the groups."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    OffsetSpec,
+)
+
+from projector.errors import BrokersAway
+from service_kit.kafka_consumer import Partition
+
+_CALL_SECONDS = 5.0
+_CHECK_SECONDS = 0.8
+
+Offsets = Mapping[Partition, int]
+
+
+class TopicOffsets:
+    """Reads and sets offsets of all partitions of some topics; its methods raise BrokersAway.
+
+    Args:
+        config: librdkafka settings of a client that is no consumer.
+    """
+
+    def __init__(self, config: Mapping[str, Any], topics: Sequence[str]) -> None:
+        self._admin = AdminClient(dict(config))
+        self._topics = list(topics)
+
+    async def check(self) -> None:
+        """Returns when the brokers answer."""
+        await self._metadata(self._topics[0], _CHECK_SECONDS)
+
+    async def ends(self) -> Offsets:
+        """Each partition's next offset."""
+        return await self._listed(OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    async def committed(self, group: str) -> Offsets:
+        """Each partition's first offset that the group has not finished; where it has finished none, the first."""
+        asked = [TopicPartition(*each) for each in await self._partitions()]
+        lows = await self._listed(OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        with _as_outage():
+            (answer,) = self._admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, asked)], request_timeout=_CALL_SECONDS
+            ).values()
+            found = await asyncio.wrap_future(answer)
+        committed = {(each.topic, each.partition): each.offset for each in found.topic_partitions}
+        return {each: max(committed.get(each, 0), low) for each, low in lows.items()}
+
+    async def set(self, group: str, offsets: Offsets) -> None:
+        """Has the group, which nobody may be in, begin there."""
+        wanted = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        with _as_outage():
+            (answer,) = self._admin.alter_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, wanted)], request_timeout=_CALL_SECONDS
+            ).values()
+            await asyncio.wrap_future(answer)
+
+    async def _listed(self, spec: OffsetSpec) -> Offsets:
+        asked = {TopicPartition(*each): spec for each in await self._partitions()}
+        if not asked:
+            return {}
+        with _as_outage():
+            answers = self._admin.list_offsets(asked, request_timeout=_CALL_SECONDS)
+            return {
+                (partition.topic, partition.partition): (await asyncio.wrap_future(answer)).offset
+                for partition, answer in answers.items()
+            }
+
+    async def _partitions(self) -> Sequence[Partition]:
+        found = [(topic, await self._metadata(topic, _CALL_SECONDS)) for topic in self._topics]
+        return [(topic, partition) for topic, metadata in found for partition in metadata.topics[topic].partitions]
+
+    async def _metadata(self, topic: str, seconds: float) -> Any:
+        with _as_outage():
+            call = partial(self._admin.list_topics, topic, timeout=seconds)
+            return await asyncio.get_running_loop().run_in_executor(None, call)
+
+
+@contextmanager
+def _as_outage() -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise BrokersAway(f"Kafka does not answer: {error.args[0].name()}") from error

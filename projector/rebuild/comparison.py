@@ -1,0 +1,174 @@
+"""Compares a new generation with the live one, and with the event log, before readers see it.
+
+The live one may be wrong: that is what some rebuilds are for. So what the new one shows is held against the log,
+and against the live one only in that it must lack nothing that can be found there.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+
+from orderflow.orders.v1 import views_pb2
+from projector.elasticsearch_errors import as_outage
+from projector.errors import Differs, EventsMissing, ReadModelAway, Undecodable, Unfoldable
+from projector.event_log import EventLog
+from projector.folding import folded
+from projector.generations import Generation, Generations
+from projector.patience import Patience
+from read_models.read_model import ReadModel
+
+_SAMPLES = 200
+_AT_ONCE = 20
+_PAGE = 100
+_CUSTOMERS = 5
+_FOR_SECONDS = 10.0
+_PAUSE_SECONDS = 0.5
+_NEWEST_FIRST: Sequence[Mapping[str, Any]] = [{"create_time_us": "desc"}, {"order_id": "asc"}]
+
+Hit = Mapping[str, Any]
+
+
+class Comparison:
+    """Compares counts, sampled documents and queries.
+
+    Args:
+        before_us: queries are compared over what was created before this time, in microseconds since 1970: both
+            generations know all of it.
+    """
+
+    def __init__(
+        self,
+        read_model: ReadModel,
+        elasticsearch: AsyncElasticsearch,
+        generations: Generations,
+        event_log: EventLog,
+        patience: Patience,
+        *,
+        before_us: int,
+    ) -> None:
+        self._read_model = read_model
+        self._elasticsearch = elasticsearch
+        self._generations = generations
+        self._event_log = event_log
+        self._patience = patience
+        self._before_us = before_us
+
+    async def run(self, new: Generation, live: Generation, *, only_with_log: bool) -> None:
+        """Returns when the new generation may become live.
+
+        Both take events meanwhile, and the live one may be ahead by a moment: a difference from it counts once it
+        has lasted.
+
+        Args:
+            only_with_log: whatever the live one has.
+
+        Raises:
+            Differs: it may not; says why.
+            Outage: the process is to stop.
+        """
+        await self._patience.until_done(partial(self._generations.refresh, new))
+        await self._patience.until_done(partial(self._compare_with_log, new))
+        if not only_with_log:
+            for compare in (self._compare_counts, self._compare_documents, self._compare_queries):
+                await self._lasting(partial(compare, new, live))
+
+    async def _lasting(self, compare: Callable[[], Awaitable[None]]) -> None:
+        deadline = time.monotonic() + _FOR_SECONDS
+        while True:
+            try:
+                return await self._patience.until_done(compare)
+            except Differs:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _compare_counts(self, new: Generation, live: Generation) -> None:
+        there = await self._generations.count(live)
+        await self._generations.refresh(new)
+        here = await self._generations.count(new)
+        if here < there:
+            raise Differs(f"it has {here} documents, the live one {there}")
+
+    async def _compare_with_log(self, new: Generation) -> None:
+        """Sampled views against a fold of their events from the first one on."""
+        hits = await self._sample(new, ["view"])
+        for start in range(0, len(hits), _AT_ONCE):
+            await asyncio.gather(*(self._compare_with_events(hit) for hit in hits[start : start + _AT_ONCE]))
+
+    async def _compare_with_events(self, hit: Hit) -> None:
+        view = self._read_model.view_of(hit["_source"])
+        try:
+            events = await self._event_log.read(hit["_id"], 0, view.version)
+            fresh = await folded(hit["_id"], None, events, self._event_log)
+        except (EventsMissing, Undecodable, Unfoldable) as error:
+            raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {error}") from error
+        if fresh is None or self._without_customer(fresh) != self._without_customer(view):
+            raise Differs(f"{hit['_id']} in version {view.version} is not the fold of its events")
+
+    def _without_customer(self, view: views_pb2.OrderView) -> views_pb2.OrderView:
+        return self._read_model.enrich(view, None)
+
+    async def _compare_documents(self, new: Generation, live: Generation) -> None:
+        """Documents sampled from the live one must be there, at least as new."""
+        versions = {hit["_id"]: hit["_source"] for hit in await self._sample(live, ["version", "customer_version"])}
+        if not versions:
+            return
+        with as_outage():
+            answer = await self._elasticsearch.mget(
+                index=new.index, ids=list(versions), source_includes=["version", "customer_version"]
+            )
+        for found in answer["docs"]:
+            if not found.get("found"):
+                raise Differs(f"it lacks {found['_id']}")
+            if any(found["_source"][name] < version for name, version in versions[found["_id"]].items()):
+                raise Differs(f"it has an older version of {found['_id']}")
+
+    async def _compare_queries(self, new: Generation, live: Generation) -> None:
+        """What readers ask: the newest orders, some customers' orders, and orders by words."""
+        before = {"range": {"create_time_us": {"lt": self._before_us}}}
+        newest = await self._search(live, {"bool": {"filter": [before]}}, _PAGE)
+        queries = [{"bool": {"filter": [before]}}]
+        for hit in newest[:_CUSTOMERS]:
+            customer = {"term": {"customer_id": hit["fields"]["customer_id"][0]}}
+            queries.append({"bool": {"filter": [before, customer]}})
+            words = {"match": {"search_text": {"query": hit["_id"], "operator": "and"}}}
+            queries.append({"bool": {"must": [words], "filter": [before]}})
+        for query in queries:
+            expected = [hit["_id"] for hit in await self._search(live, query, _PAGE)]
+            among = {"bool": {"must": [query], "filter": [{"ids": {"values": expected}}]}}
+            if [hit["_id"] for hit in await self._search(new, among, _PAGE)] != expected:
+                raise Differs("a query does not find in it what it finds in the live one")
+
+    async def _sample(self, generation: Generation, source: Sequence[str]) -> Sequence[Hit]:
+        with as_outage():
+            answer = await self._elasticsearch.search(
+                index=generation.index,
+                query={"function_score": {"random_score": {}}},
+                source_includes=list(source),
+                size=_SAMPLES,
+                track_total_hits=False,
+                allow_partial_search_results=False,
+            )
+        hits: Sequence[Hit] = answer["hits"]["hits"]
+        return hits
+
+    async def _search(self, generation: Generation, query: Mapping[str, Any], size: int) -> Sequence[Hit]:
+        with as_outage():
+            answer = await self._elasticsearch.search(
+                index=generation.index,
+                query=query,
+                sort=_NEWEST_FIRST,
+                size=size,
+                source=False,
+                docvalue_fields=[{"field": "customer_id"}],
+                track_total_hits=False,
+                allow_partial_search_results=False,
+            )
+        if answer["timed_out"]:
+            raise ReadModelAway("a search timed out")
+        hits: Sequence[Hit] = answer["hits"]["hits"]
+        return hits
