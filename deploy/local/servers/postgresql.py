@@ -44,7 +44,7 @@ class PostgreSQL(Server):
             "port": str(profile.port("postgresql")),
             "unix_socket_directories": "",
             "max_connections": "200",
-            # The indexes of millions of events in memory, and few checkpoints; nothing here makes a commit less durable.
+            # The indexes of millions of events in memory, few checkpoints; no commit is less durable for it.
             "shared_buffers": "512MB",
             "max_wal_size": "2GB",
             "wal_compression": "lz4",
