@@ -37,7 +37,7 @@ from service_kit.telemetry import inner_span, traceparent
 
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
-_SNAPSHOT_EVENTS = 50
+_SNAPSHOT_EVENTS = 30
 _RETRY_AFTER = timedelta(milliseconds=200)
 _tracer = trace.get_tracer("command_service")
 

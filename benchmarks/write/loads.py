@@ -61,9 +61,9 @@ async def _lengthen(handler: CommandHandler[Order], order_id: str, events: int) 
 
 
 async def _settle(store: PostgresEventStore, order_id: str) -> None:
-    """Lets another process work on the order until it is half way from one snapshot to the next, as on average."""
+    """Lets another process work on the order until it is half way to the next snapshot, as on average."""
     await _handle(_handler(store), add(item(sku="INK"), order_id=order_id))
-    for _ in range(12):
+    for _ in range(7):
         other = _handler(store)
         await _handle(other, remove(sku="INK", order_id=order_id))
         await _handle(other, add(item(sku="INK"), order_id=order_id))

@@ -609,7 +609,7 @@ async def test_a_long_history_is_folded_once_and_then_kept_as_a_snapshot(
 
 
 async def test_a_short_history_is_not_kept(orders: Orders, elsewhere: Orders, store: Store) -> None:
-    await lengthened(orders, 40)
+    await lengthened(orders, 25)
     await elsewhere(add(item()))
     assert not store.snapshots
 
