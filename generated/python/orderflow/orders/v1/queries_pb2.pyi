@@ -326,9 +326,10 @@ class SearchOrdersRequest(_message.Message):
     """Words, all of which must be found among those of the order id, the
     customer's name and e-mail address, and the items' names and SKUs: whole
     words, except that the last may be the beginning of one. Case and accents
-    do not matter. Punctuation separates words, except inside numbers and
-    dotted names such as "example.com", which are one word. At most 500
-    characters. Empty: every order that the filter admits.
+    do not matter. Words are of letters and digits, and every other character
+    separates them: "o'brian@example.com" is four words, "2.5" two. At most
+    500 characters. Empty or blank: every order that the filter admits;
+    without any word otherwise: none.
     """
     order_by: _builtins.str
     """Comma-separated fields, each with ` desc` for descending: `create_time`,
