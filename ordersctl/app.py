@@ -6,7 +6,8 @@ import typer
 
 from ordersctl import customers, demo, operations, order_commands, order_queries, rebuilds
 from ordersctl.client import Addresses
-from ordersctl.command import JSON_HELP, LEAST_TIMEOUT, Settings, examples_text
+from ordersctl.command import JSON_HELP, Settings, examples_text
+from ordersctl.connection import checked_address, checked_seconds
 
 _HELP = """orderflow's command line: send commands, ask queries, and see how the parts behind them do.
 
@@ -68,6 +69,7 @@ def _remember(
         str,
         typer.Option(
             metavar="HOST:PORT",
+            callback=checked_address,
             envvar=["ORDERFLOW_COMMAND_ADDRESS", "COMMAND_SERVICE_ADDRESS"],
             help="Command service.",
         ),
@@ -75,16 +77,22 @@ def _remember(
     query_address: Annotated[
         str,
         typer.Option(
-            metavar="HOST:PORT", envvar=["ORDERFLOW_QUERY_ADDRESS", "QUERY_SERVICE_ADDRESS"], help="Query service."
+            metavar="HOST:PORT",
+            callback=checked_address,
+            envvar=["ORDERFLOW_QUERY_ADDRESS", "QUERY_SERVICE_ADDRESS"],
+            help="Query service.",
         ),
     ] = "127.0.0.1:50052",
     projector_address: Annotated[
         str,
         typer.Option(
-            metavar="HOST:PORT", envvar=["ORDERFLOW_PROJECTOR_ADDRESS", "PROJECTOR_ADDRESS"], help="Projector."
+            metavar="HOST:PORT",
+            callback=checked_address,
+            envvar=["ORDERFLOW_PROJECTOR_ADDRESS", "PROJECTOR_ADDRESS"],
+            help="Projector.",
         ),
     ] = "127.0.0.1:50053",
-    timeout: Annotated[float, typer.Option(min=LEAST_TIMEOUT, help="Seconds that an answer may take.")] = 10.0,
+    timeout: Annotated[float, typer.Option(callback=checked_seconds, help="Seconds that an answer may take.")] = 10.0,
     as_json: Annotated[bool | None, typer.Option("--json/--table", help=JSON_HELP)] = None,
 ) -> None:
     addresses = Addresses(command=command_address, query=query_address, projector=projector_address)

@@ -11,12 +11,12 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ordersctl.client import Addresses, Client
+from ordersctl.connection import checked_address, checked_seconds
 from ordersctl.errors import CallFailed
 from ordersctl.exit_codes import PIPE_CLOSED
 from ordersctl.output import Output
 
 Coroutine = Callable[..., Awaitable[None]]
-LEAST_TIMEOUT = 0.001
 JSON_HELP = "A JSON object per line, or tables; unless given, tables on a terminal."
 _PANEL = "Connection and output, also before the command"
 
@@ -40,16 +40,20 @@ class Overrides:
     """The options that can stand before the command, given after it."""
 
     command_address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Command service.", rich_help_panel=_PANEL)
+        str | None,
+        typer.Option(metavar="HOST:PORT", callback=checked_address, help="Command service.", rich_help_panel=_PANEL),
     ] = None
     query_address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Query service.", rich_help_panel=_PANEL)
+        str | None,
+        typer.Option(metavar="HOST:PORT", callback=checked_address, help="Query service.", rich_help_panel=_PANEL),
     ] = None
     projector_address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Projector.", rich_help_panel=_PANEL)
+        str | None,
+        typer.Option(metavar="HOST:PORT", callback=checked_address, help="Projector.", rich_help_panel=_PANEL),
     ] = None
     timeout: Annotated[
-        float | None, typer.Option(min=LEAST_TIMEOUT, help="Seconds that an answer may take.", rich_help_panel=_PANEL)
+        float | None,
+        typer.Option(callback=checked_seconds, help="Seconds that an answer may take.", rich_help_panel=_PANEL),
     ] = None
     as_json: Annotated[bool | None, typer.Option("--json/--table", help=JSON_HELP, rich_help_panel=_PANEL)] = None
 

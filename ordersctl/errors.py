@@ -20,6 +20,7 @@ _EXIT_CODES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED: UNAVAILABLE,
 }
+_OUTCOME_UNKNOWN = {grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 _VERDICTS = {REFUSED: "refused", UNAVAILABLE: "unavailable", FAILED: "failed"}
 _ADVICE_BY_REASON = {
     "ORDER_NOT_FOUND": "check the id; to see an order of a moment ago, pass its token to `order get --token`",
@@ -47,7 +48,8 @@ class Failure:
         fields: each wrong field's path and what is wrong with it.
         metadata: further facts, e.g. the current status and what is allowed now.
         retry_after: seconds after which asking again makes sense; none where the server named none.
-        repeat_with: options that a repeat of the command line should have.
+        repeat_with: options that a repeat of the command line should have; none where a repeat fails again.
+        advised: what to do, where the caller knows better than the reason says.
     """
 
     code: grpc.StatusCode
@@ -57,6 +59,7 @@ class Failure:
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: float | None = None
     repeat_with: Mapping[str, str] = field(default_factory=dict)
+    advised: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -66,11 +69,11 @@ class Failure:
     @property
     def advice(self) -> str:
         """What to do about it; empty where the message says all there is."""
-        known = _ADVICE_BY_REASON.get(self.reason) or ("" if self.reason else _ADVICE_BY_CODE.get(self.code, ""))
+        by_reason = _ADVICE_BY_REASON.get(self.reason) or ("" if self.reason else _ADVICE_BY_CODE.get(self.code, ""))
         later = f"try again in {self.retry_after:g} s" if self.retry_after is not None else ""
         options = " ".join(f"{option} {value}" for option, value in self.repeat_with.items())
-        again = f"repeat it with {options}" if options and self.exit_code != REFUSED else ""
-        return "; ".join(part for part in (known, later, again) if part)
+        again = f"repeat it with {options}" if options else ""
+        return "; ".join(part for part in (self.advised or by_reason, later, again) if part)
 
     @property
     def line(self) -> str:
@@ -110,8 +113,14 @@ class CallFailed(Exception):
         self.failure = failure
 
     def repeat_with(self, option: str, value: str) -> "CallFailed":
-        """The same, naming an option to repeat the command line with."""
+        """The same, naming an option to repeat the command line with if that can help."""
+        if self.failure.exit_code != UNAVAILABLE and self.failure.code not in _OUTCOME_UNKNOWN:
+            return self
         return CallFailed(replace(self.failure, repeat_with={**self.failure.repeat_with, option: value}))
+
+    def advised(self, advice: str) -> "CallFailed":
+        """The same with other advice."""
+        return CallFailed(replace(self.failure, advised=advice))
 
 
 def failure_of(error: grpc.aio.AioRpcError) -> Failure:

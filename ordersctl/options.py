@@ -14,6 +14,7 @@ from google.type.interval_pb2 import Interval
 from orderflow.orders.v1.order_pb2 import OrderStatus
 from orderflow.orders.v1.queries_pb2 import OrderFilter
 
+MOST_INT32, MOST_INT64 = 2**31 - 1, 2**63 - 1
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order: a UUID.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Then wait until queries show it, and say how long that took.")]
 Currency = Annotated[str, typer.Option(help="ISO 4217 code of the amounts.")]
@@ -56,7 +57,7 @@ class ExistingEnvelope(Envelope):
     """What every command to something that exists carries."""
 
     expected_version: Annotated[
-        int | None, typer.Option(min=1, help="Refuse unless this is the version.", show_default="any")
+        int | None, typer.Option(min=1, max=MOST_INT64, help="Refuse unless this is the version.", show_default="any")
     ] = None
 
     @property
@@ -101,7 +102,9 @@ class Paging:
     order_by: Annotated[
         str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
     ] = ""
-    limit: Annotated[int, typer.Option(min=0, help="How many orders at most; 0: every one, of a search 100.")] = 0
+    limit: Annotated[
+        int, typer.Option(min=0, max=MOST_INT32, help="How many orders at most; 0: every one, of a search 100.")
+    ] = 0
     resume_token: Annotated[
         str, typer.Option("--resume", metavar="TOKEN", help="Go on where an interrupted list stopped.")
     ] = ""
@@ -119,10 +122,12 @@ def time_of(text: str, option: str) -> Timestamp:
     Raises:
         typer.BadParameter: it says none.
     """
+    stamp = Timestamp()
     try:
         moment = datetime.fromisoformat(text)
+        stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a time such as 2026-07-31T12:00:00Z", param_hint=option) from error
-    stamp = Timestamp()
-    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError as error:
+        raise typer.BadParameter(f"{text!r} is not in the years 1 to 9999 in UTC", param_hint=option) from error
     return stamp

@@ -15,7 +15,8 @@ from orderflow.orders.v1.order_pb2 import OrderItem
 from ordersctl import money, tables
 from ordersctl.client import AnyCommand
 from ordersctl.command import Session, command
-from ordersctl.options import Currency, Envelope, ExistingEnvelope, OrderId, Wait
+from ordersctl.errors import CallFailed
+from ordersctl.options import MOST_INT32, Currency, Envelope, ExistingEnvelope, OrderId, Wait
 from ordersctl.visibility import order_until_visible
 
 app = typer.Typer()
@@ -23,7 +24,6 @@ Answer = TypeVar("Answer", bound=tables.OrderAnswer)
 Item = Annotated[str, typer.Argument(metavar="SKU:NAME:QUANTITY:PRICE", help="Such as TEA-1:Green tea:2:19.99")]
 Amount = Annotated[str, typer.Option(metavar="DECIMAL", help="Such as 19.99, in the order's currency.")]
 _ITEM_PARTS = 4
-_QUANTITIES = 2**31
 _QUANTITY_DIGITS = 11
 _EXAMPLE_ADDRESS = "no address given: the example address is used; see --help"
 
@@ -110,7 +110,7 @@ async def remove_item(
     *,
     order_id: OrderId,
     sku: Annotated[str, typer.Argument(metavar="SKU", help="The product's stock keeping unit.")],
-    quantity: Annotated[int, typer.Option(help="How many to take off.")] = 1,
+    quantity: Annotated[int, typer.Option(min=1, max=MOST_INT32, help="How many to take off.")] = 1,
     wait: Wait = False,
     envelope: ExistingEnvelope,
 ) -> None:
@@ -219,7 +219,12 @@ async def _accept(
     shown = tables.order_answer(response, title=title, request_id=request.request_id)
     session.output.message(message, shown, {"request_id": request.request_id})
     if wait:
-        seen, milliseconds = await order_until_visible(session.client, response.order_id, response.consistency_token)
+        order_id, token = response.order_id, response.consistency_token
+        try:
+            seen, milliseconds = await order_until_visible(session.client, order_id, token)
+        except CallFailed as failed:
+            advice = f"the command was accepted; look later: `ordersctl order get {order_id} --token {token}`"
+            raise failed.advised(advice).repeat_with("--request-id", request.request_id) from failed
         facts = f"visible to queries after {milliseconds:.0f} ms"
         session.output.note(facts, visible_after_ms=round(milliseconds), visible_version=seen.order.version)
 
@@ -230,7 +235,7 @@ def _item(text: str, currency: str, option: str) -> OrderItem:
     parts = [sku, *rest.rsplit(":", 2)]
     if len(parts) != _ITEM_PARTS or not re.fullmatch(r"-?\d+", parts[2]):
         raise typer.BadParameter(f"{text!r} is not SKU:NAME:QUANTITY:PRICE", param_hint=option)
-    if len(parts[2]) > _QUANTITY_DIGITS or not 0 <= int(parts[2]) < _QUANTITIES:
+    if len(parts[2]) > _QUANTITY_DIGITS or not 0 <= int(parts[2]) <= MOST_INT32:
         raise typer.BadParameter(f"the quantity {parts[2]} is out of range", param_hint=option)
     price = _amount(parts[3], currency, option)
     return OrderItem(sku=sku, product_name=parts[1], quantity=int(parts[2]), unit_price=price)

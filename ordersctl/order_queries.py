@@ -12,7 +12,7 @@ from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import history, tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
-from ordersctl.options import TOKEN_OPTION, Filter, OrderId, Paging, time_of
+from ordersctl.options import MOST_INT64, TOKEN_OPTION, Filter, OrderId, Paging, time_of
 from ordersctl.output import Rows
 
 app = typer.Typer()
@@ -40,9 +40,11 @@ async def get(
     session: Session,
     *,
     order_id: OrderId,
-    min_version: Annotated[int | None, typer.Option(min=1, help="Wait until this version is visible.")] = None,
+    min_version: Annotated[
+        int | None, typer.Option(min=1, max=MOST_INT64, help="Wait until this version is visible.")
+    ] = None,
     token: Annotated[list[str] | None, TOKEN_OPTION] = None,
-    at_version: Annotated[int | None, typer.Option(min=1, help="As it was at this version.")] = None,
+    at_version: Annotated[int | None, typer.Option(min=1, max=MOST_INT64, help="As it was at this version.")] = None,
     as_of: Annotated[
         str,
         typer.Option(metavar="TIME", help="As it was at this time (ISO 8601; UTC unless it names a zone)."),
@@ -57,7 +59,14 @@ async def get(
         at_version=at_version,
         as_of_time=as_of_time,
     )
-    response = await session.client.call(session.client.queries.GetOrder, request)
+    try:
+        response = await session.client.call(session.client.queries.GetOrder, request)
+    except CallFailed as failed:
+        in_the_past = at_version is not None or as_of_time is not None
+        if in_the_past and failed.failure.reason == "ORDER_NOT_FOUND":
+            advice = f"`ordersctl order history {order_id}` shows its versions and when each came"
+            raise failed.advised(advice) from failed
+        raise
     session.output.message(response, tables.order(response.order, response.freshness))
 
 
@@ -112,7 +121,7 @@ async def show_history(
     session: Session,
     *,
     order_id: OrderId,
-    after_version: Annotated[int, typer.Option(min=0, help="Only later events.")] = 0,
+    after_version: Annotated[int, typer.Option(min=0, max=MOST_INT64, help="Only later events.")] = 0,
 ) -> None:
     """Show what happened to an order, event by event."""
     request = queries_pb2.GetOrderHistoryRequest(order_id=order_id, after_version=after_version)

@@ -58,7 +58,7 @@ def _servicer(
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
     log = EventLog(commands)
     stream = OrderStream(
-        PointsInTime(index, wait_seconds=wait_seconds),
+        PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time),
         PageReader(index, page_size=settings.page_size),
         ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds),
     )

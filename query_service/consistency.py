@@ -41,9 +41,7 @@ def wanted_by(tokens: Sequence[str]) -> Wanted:
     Raises:
         TokenInvalid: one of them is not a token of this system.
     """
-    contents = [consistency_token.decode(token) for token in tokens]
-    if any(each.aggregate_type not in _AGGREGATE_TYPES for each in contents):
-        raise TokenInvalid.of("consistency_tokens", "not a token of this system")
+    contents = [_contents(token, f"consistency_tokens[{index}]") for index, token in enumerate(tokens)]
     _link_traces(each.traceparent for each in contents)
     return Wanted(_versions("order", contents), _versions("customer", contents), len(tokens))
 
@@ -67,6 +65,13 @@ async def wait_until_visible(
                 raise
         await asyncio.sleep(_POLL_SECONDS)
         waited = time.monotonic() - begin
+
+
+def _contents(token: str, field: str) -> consistency_pb2.ConsistencyTokenContents:
+    contents = consistency_token.decode(token, field=field)
+    if contents.aggregate_type not in _AGGREGATE_TYPES:
+        raise TokenInvalid.of(field, "not a token of this system")
+    return contents
 
 
 def _versions(aggregate_type: str, contents: Iterable[consistency_pb2.ConsistencyTokenContents]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -18,14 +18,14 @@ from query_service.errors import ReadModelUnavailable
 from query_service.stored_order import StoredOrder
 from read_models.orders_index import view_of
 
-KEEP_ALIVE_SECONDS = 120
+KEEP_ALIVE_SECONDS = 180
 _KEEP_ALIVE = f"{KEEP_ALIVE_SECONDS}s"
 _CLOSE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class PointInTime:
-    """A frozen state of the index, which Elasticsearch keeps until it is closed or left alone for two minutes.
+    """A frozen state of the index, which Elasticsearch keeps until it is closed or left alone for three minutes.
 
     Args:
         id: the newest one that Elasticsearch gave; each search may give another.
@@ -92,12 +92,13 @@ class OrderIndex:
         """Lets go of a point in time; where that fails, Elasticsearch forgets it by itself."""
         try:
             async with self._call("close_point_in_time", Deadline(_CLOSE_SECONDS)):
-                await self._client.close_point_in_time(id=point.id)
+                with suppress(NotFoundError):  # forgotten already
+                    await self._client.close_point_in_time(id=point.id)
         except ReadModelUnavailable:
             return
 
     async def is_open(self, point: PointInTime, deadline: Deadline) -> bool:
-        """True when the point in time can still be read; it then lives on for another two minutes."""
+        """True when the point in time can still be read; it then lives on for another three minutes."""
         async with self._call("search", deadline):
             try:
                 await self._search(point, {"size": 0, "track_total_hits": False})

@@ -53,7 +53,7 @@ def search_query(request: queries_pb2.SearchOrdersRequest) -> OrderQuery:
     """
     asked = order_filter.normalized(request.filter)
     order = ordering.parse(request.order_by, ordering.BEST_FIRST)
-    words = fold_text(request.query).strip()
+    words = fold_text(request.query) or request.query.strip()  # what holds no word finds nothing, not everything
     found = _request({"bool": {"filter": order_filter.conditions(asked), **_matches(words)}}, order)
     counted = {**found, "track_total_hits": True, "aggs": facets.aggregations(request.facets)}
     return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, words), found, counted)

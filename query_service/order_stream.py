@@ -85,7 +85,7 @@ class OrderStream:
         sent = 0
         try:
             async with (
-                self._points.showing(wanted, earlier, deadline) as shown,
+                self._points.showing(wanted, earlier, deadline, replaceable=not query.ordering.is_relative) as shown,
                 aclosing(self._pages.pages(query, shown.point, position, deadline)) as pages,
             ):
                 async for page in pages:
@@ -93,7 +93,7 @@ class OrderStream:
                     for orders, is_last_of_page in _split(page.orders):
                         position = position.moved(orders)
                         follows = page.follows or not is_last_of_page
-                        shown.outlives = follows and not query.ordering.is_stable
+                        shown.outlives |= follows and not query.ordering.is_stable
                         token = self._token(query, position, shown) if follows else ""
                         yield Chunk([each.view for each in orders], token, None if sent else opening)
                         sent += len(orders)

@@ -7,6 +7,7 @@ from typing import Any
 from service_kit.errors import InvalidArgument
 
 _FIELDS = {"create_time": "create_time_us", "update_time": "update_time_us", "total_amount": "total_e4"}
+_SCORE = "_score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Ordering:
         """True when no order ever changes its place."""
         return all(key.field == "create_time_us" for key in self.keys)
 
+    @property
+    def is_relative(self) -> bool:
+        """True when an order's place depends on what else there is, so that it means nothing at another time."""
+        return any(key.field == _SCORE for key in self.keys)
+
     def to_sort(self) -> list[dict[str, Any]]:
         """The sort of an Elasticsearch request, with the tiebreak."""
         keys = (*self.keys, SortKey("order_id", self.keys[0].descending))
@@ -35,7 +41,7 @@ class Ordering:
 
 
 NEWEST_FIRST = Ordering((SortKey("create_time_us", descending=True),))
-BEST_FIRST = Ordering((SortKey("_score", descending=True),))
+BEST_FIRST = Ordering((SortKey(_SCORE, descending=True),))
 
 
 def parse(order_by: str, default: Ordering) -> Ordering:

@@ -32,8 +32,13 @@ class PastOrders:
         else:
             asked.to_time.CopyFrom(request.as_of_time)
         view = await self._fold(asked, deadline)
-        if view is None or (asked.HasField("to_version") and view.version < asked.to_version):
-            raise OrderNotFound(f"there is no order {order_id} at that version or time")
+        if view is None:
+            raise OrderNotFound(f"there is no order {order_id}, or was none at that time")
+        if asked.HasField("to_version") and view.version < asked.to_version:
+            raise OrderNotFound(
+                f"order {order_id} has no version {asked.to_version} yet, only {view.version}",
+                metadata={"current_version": str(view.version)},
+            )
         return view
 
     async def _fold(self, asked: event_log_pb2.ReadAggregateRequest, deadline: Deadline) -> views_pb2.OrderView | None:

@@ -12,6 +12,7 @@ from query_service.consistency import Wanted, wait_until_visible
 from query_service.deadline import Deadline
 from query_service.errors import EventualConsistencyTimeout, ReadModelUnavailable
 from query_service.order_index import KEEP_ALIVE_SECONDS, OrderIndex, PointInTime
+from service_kit.consistency_token import TokenInvalid
 
 
 @dataclass(slots=True)
@@ -20,7 +21,8 @@ class Shown:
 
     Args:
         freshness: as the caller is told.
-        outlives: whether to leave it open after use, for a call that continues soon.
+        outlives: whether to leave it open after use, for a call that continues soon: once a token names it, since
+            nobody knows which chunk was the last to arrive.
     """
 
     point: PointInTime
@@ -29,43 +31,68 @@ class Shown:
 
 
 class PointsInTime:
-    """Opens points in time, keeps them alive while their reader is slow, and closes them.
+    """Opens points in time, keeps them alive while their reader is slow, and closes them or leaves them open.
 
     Args:
         wait_seconds: longest wait for what must be seen.
+        most_left_open: how many may stay open after use; the one left longest ago is closed for one more.
     """
 
-    def __init__(self, index: OrderIndex, *, wait_seconds: float) -> None:
+    def __init__(self, index: OrderIndex, *, wait_seconds: float, most_left_open: int) -> None:
         self._index = index
         self._wait_seconds = wait_seconds
+        self._most_left_open = most_left_open
+        self._left_open: dict[str, PointInTime] = {}
 
     @asynccontextmanager
-    async def showing(self, wanted: Wanted, earlier: PointInTime | None, deadline: Deadline) -> AsyncIterator[Shown]:
+    async def showing(
+        self, wanted: Wanted, earlier: PointInTime | None, deadline: Deadline, *, replaceable: bool
+    ) -> AsyncIterator[Shown]:
         """The earlier point in time if it is still open and shows what is wanted, else a new one.
+
+        Args:
+            replaceable: whether a place in the list means something in another point in time, too.
 
         Raises:
             EventualConsistencyTimeout: what is wanted did not become visible in time.
             ReadModelUnavailable: Elasticsearch is away.
+            TokenInvalid: the earlier one cannot serve, and no other could.
         """
-        shown = await self._resumed(wanted, earlier, deadline) or await self._opened(wanted, deadline)
+        shown = await self._resumed(wanted, earlier, deadline)
+        if shown is None and earlier is not None and not replaceable:
+            await self._index.close(await self._index.open(deadline))  # an index that is away says so here
+            raise TokenInvalid.of(
+                "resume_token", "its search by relevance is gone, or older than what must be visible: start it anew"
+            )
+        shown = shown or await self._opened(wanted, deadline)
         living = asyncio.create_task(self._keep_alive(shown.point))
         try:
             yield shown
         finally:
             living.cancel()
-            if not shown.outlives:
-                await self._index.close(shown.point)
+            await self._leave(shown)
+
+    async def _leave(self, shown: Shown) -> None:
+        leaving = shown.point
+        if shown.outlives:
+            self._left_open[leaving.id] = leaving
+            if len(self._left_open) <= self._most_left_open:
+                return
+            leaving = self._left_open.pop(next(iter(self._left_open)))
+        await self._index.close(leaving)
 
     async def _resumed(self, wanted: Wanted, point: PointInTime | None, deadline: Deadline) -> Shown | None:
         if point is None:
             return None
+        name = point.id
         try:
             if not await self._index.is_open(point, deadline):
                 return None
             await self._check(point, wanted, deadline)
         except (EventualConsistencyTimeout, ReadModelUnavailable):
             return None  # it will never show it; or the server that held it is gone
-        return Shown(point, _freshness(point, wanted, timedelta(0)))
+        self._left_open.pop(name, None)
+        return Shown(point, _freshness(point, wanted, timedelta(0)), outlives=True)
 
     async def _opened(self, wanted: Wanted, deadline: Deadline) -> Shown:
         first = True

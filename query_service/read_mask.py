@@ -5,15 +5,21 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from orderflow.orders.v1 import views_pb2
 from service_kit.errors import InvalidArgument
 
+_MOST_SHOWN = 100
+
 
 def check(mask: FieldMask) -> None:
     """Returns if each path names a field of a view.
 
     Raises:
-        InvalidArgument: naming `read_mask`.
+        InvalidArgument: naming the first that does not.
     """
-    if not mask.IsValidForDescriptor(views_pb2.OrderView.DESCRIPTOR):
-        raise InvalidArgument.of("read_mask", "each path must name a field of OrderView, not inside a repeated one")
+    for index, path in enumerate(mask.paths):
+        if not FieldMask(paths=[path]).IsValidForDescriptor(views_pb2.OrderView.DESCRIPTOR):
+            shown = path if len(path) <= _MOST_SHOWN else f"{path[:_MOST_SHOWN]}…"
+            raise InvalidArgument.of(
+                f"read_mask.paths[{index}]", f"{shown!r} names no field of OrderView, or one inside a repeated field"
+            )
 
 
 def apply(mask: FieldMask, view: views_pb2.OrderView) -> views_pb2.OrderView:

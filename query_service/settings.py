@@ -33,4 +33,9 @@ class QuerySettings(ServiceSettings):
         default=10.0, gt=0, le=600, description="Longest time for one call to Elasticsearch."
     )
     page_size: int = Field(default=1000, ge=100, le=9999, description="Orders read from Elasticsearch in one call.")
+    left_points_in_time: int = Field(
+        default=1000,
+        ge=0,
+        description="Points in time left open in Elasticsearch, some minutes each, for lists that may be continued.",
+    )
     resume_token_seconds: int = Field(default=86400, ge=1, description="How long a resume token is valid.")

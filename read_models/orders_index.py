@@ -13,7 +13,11 @@ from read_models.text import fold_text
 
 
 def index_body() -> dict[str, Any]:
-    """Settings and mappings of the index, as Elasticsearch takes them at creation."""
+    """Settings and mappings of the index, as Elasticsearch takes them at creation.
+
+    Whoever changes what documents hold raises `_meta.documents`, so that an index of earlier ones is known to need a
+    rebuild even where its fields are the same.
+    """
     body: dict[str, Any] = json.loads(files("read_models").joinpath("orders_index.json").read_text())
     return body
 

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _WRONG_USAGE = 2
@@ -120,9 +121,14 @@ def load(settings: type[Settings]) -> Settings:
 
 def _one_line(error: ValidationError) -> str:
     """Says every wrong setting in one line, by the name of its environment variable; values stay unsaid."""
-    wrong = (f"{str(each['loc'][0]).upper()}: {_cause(each['type'], each['msg'])}" for each in error.errors())
+    wrong = (f"{str(each['loc'][0]).upper()}: {_cause(each)}" for each in error.errors())
     return f"settings: {'; '.join(wrong)}"
 
 
-def _cause(kind: str, message: str) -> str:
-    return "is not set" if kind == "missing" else message.removeprefix("Value error, ")
+def _cause(wrong: ErrorDetails) -> str:
+    match wrong["type"]:
+        case "missing":
+            return "is not set"
+        case "too_short":  # of a secret, whose length pydantic counts in items
+            return f"must have at least {wrong['ctx']['min_length']} characters"
+    return wrong["msg"].removeprefix("Value error, ")

@@ -105,10 +105,13 @@ ACCEPTED: list[Case] = [
     (PAY, "amount", euros(0, 1)),
     (SHIP, "tracking_number", "t" * 64),
     (CANCEL, "reason", "two\nlines"),
+    (CANCEL, "reason", "\N{ZERO WIDTH SPACE}.\N{LINE SEPARATOR}"),
     (CANCEL, "reason", "r" * 500),
     (REGISTER, "customer_id", ID.upper()),
     (REGISTER, "name", "n" * 200),
+    (REGISTER, "name", "\N{RIGHT-TO-LEFT MARK}\u05d0\u05d3\u05d4 \U0001f469\N{ZERO WIDTH JOINER}\U0001f4bb"),
     (REGISTER, "email", "ada+orders@mail.example.com"),
+    (REGISTER, "email", "ada@xn--bcher-kva.example"),
     (UPDATE, "name", "Ada King"),
     (UPDATE, "email", "ada@example.org"),
     (BATCH, "customer_ids", []),
@@ -135,7 +138,9 @@ ACCEPTED: list[Case] = [
 
 NOT_IDS = ["order-1", ID[:-1], ID + "0", ID.replace("-", ""), f"{{{ID}}}", f" {ID}", f"{ID}\n"]
 NOT_SKUS = ["", "s" * 65, "a\nb", "a\n", "a\x00", "a\N{LINE SEPARATOR}", "a\N{ZERO WIDTH SPACE}"]
-NOT_LINES = ["", "   ", "\N{NO-BREAK SPACE}", "two\nlines", "end\n", "nul\x00"]
+INVISIBLE = ["\N{ZERO WIDTH SPACE}", "\N{WORD JOINER} \N{SOFT HYPHEN}"]
+NOT_IN_LINES = ["1\n", "1\N{LINE SEPARATOR}2", "1\N{PARAGRAPH SEPARATOR}"]
+NOT_LINES = ["", "   ", "\N{NO-BREAK SPACE}", "two\nlines", "end\n", "nul\x00", *NOT_IN_LINES, *INVISIBLE]
 NOT_PRICES = [
     Money(units=4),
     Money(currency_code="eur", units=4),
@@ -166,9 +171,9 @@ REFUSED: list[Case] = [
     (CREATE, "shipping_address.address_lines", []),
     (CREATE, "shipping_address.address_lines", ["x"] * 6),
     *[(CREATE, "shipping_address.address_lines[0]", value) for value in [*NOT_LINES, "n" * 201]],
-    *[(CREATE, "shipping_address.postal_code", value) for value in ("1" * 21, "1\n")],
+    *[(CREATE, "shipping_address.postal_code", value) for value in ("1" * 21, *NOT_IN_LINES)],
     *[(CREATE, "shipping_address.locality", value) for value in [*NOT_LINES, "n" * 101]],
-    *[(CREATE, "shipping_address.administrative_area", value) for value in ("a" * 101, "a\n")],
+    *[(CREATE, "shipping_address.administrative_area", value) for value in ("a" * 101, *NOT_IN_LINES)],
     *[(CREATE, "shipping_address.region_code", value) for value in ("", "de", "DEU", "D1", "DE\n")],
     *[(CREATE, "fulfillment_mode", value) for value in (3, -1)],
     (ADD, "item", None),
@@ -181,10 +186,21 @@ REFUSED: list[Case] = [
     *[(REFUND, "refund_reference", value) for value in ("", "r" * 129, "r\n")],
     *[(REFUND, "amount", value) for value in [None, euros(0), *NOT_PRICES]],
     *[(SHIP, "tracking_number", value) for value in NOT_SKUS],
-    *[(CANCEL, "reason", value) for value in ("", " \n\t", "\N{NO-BREAK SPACE}", "r" * 501)],
+    *[(CANCEL, "reason", value) for value in ("", " \n\t", "\N{NO-BREAK SPACE}", "r" * 501, *INVISIBLE)],
     *[(REGISTER, "customer_id", value) for value in NOT_IDS],
     *[(REGISTER, "name", value) for value in [*NOT_LINES, "n" * 201]],
-    *[(REGISTER, "email", value) for value in ("", "ada", "ada@", "a b@example.com", f"{'a' * 250}@b.de")],
+    *[
+        (REGISTER, "email", value)
+        for value in (
+            "",
+            "ada",
+            "ada@",
+            "a b@example.com",
+            f"{'a' * 250}@b.de",
+            "ada@bücher.example",
+            "äda@example.com",
+        )
+    ],
     *[(UPDATE, "customer_id", value) for value in ["", *NOT_IDS]],
     *[(UPDATE, "name", value) for value in [*NOT_LINES, "n" * 201]],
     *[(UPDATE, "email", value) for value in ("", "ada")],

@@ -38,19 +38,19 @@ _BAD: list[tuple[Any, str, list[str]]] = [
     (GetOrderRequest(order_id=_ID, at_version=0), "INVALID_FIELD", ["at_version"]),
     (GetOrderRequest(order_id=_ID, min_version=1, at_version=1), "INVALID_FIELD", [""]),
     (GetOrderRequest(order_id=_ID, as_of_time=Timestamp(seconds=10**15)), "INVALID_FIELD", ["as_of_time"]),
-    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["nonsense"])), "INVALID_FIELD", ["read_mask"]),
-    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["status", ""])), "INVALID_FIELD", ["read_mask"]),
-    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["items.sku"])), "INVALID_FIELD", ["read_mask"]),
-    (GetOrderRequest(order_id=_ID, consistency_tokens=["no token"]), "TOKEN_INVALID", ["consistency_tokens"]),
+    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["nonsense"])), "INVALID_FIELD", ["read_mask.paths[0]"]),
+    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["status", ""])), "INVALID_FIELD", ["read_mask.paths[1]"]),
+    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["items.sku"])), "INVALID_FIELD", ["read_mask.paths[0]"]),
+    (GetOrderRequest(order_id=_ID, consistency_tokens=["no token"]), "TOKEN_INVALID", ["consistency_tokens[0]"]),
     (
         GetOrderRequest(order_id=_ID, consistency_tokens=[token("order", "", 1)]),
         "TOKEN_INVALID",
-        ["consistency_tokens"],
+        ["consistency_tokens[0]"],
     ),
     (
-        GetOrderRequest(order_id=_ID, consistency_tokens=[token("planet", _ID, 1)]),
+        GetOrderRequest(order_id=_ID, consistency_tokens=[token("order", _ID, 1), token("planet", _ID, 1)]),
         "TOKEN_INVALID",
-        ["consistency_tokens"],
+        ["consistency_tokens[1]"],
     ),
     (
         GetOrderRequest(order_id=_ID, consistency_tokens=[token("order", _ID, 1)] * 101),
@@ -74,7 +74,7 @@ _BAD_FOR_LISTS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"order_by": "_score"}, "INVALID_FIELD", ["order_by"]),
     ({"resume_token": "x"}, "TOKEN_INVALID", ["resume_token"]),
     ({"resume_token": "x" * 16385}, "INVALID_FIELD", ["resume_token"]),
-    ({"consistency_tokens": ["x"]}, "TOKEN_INVALID", ["consistency_tokens"]),
+    ({"consistency_tokens": ["x"]}, "TOKEN_INVALID", ["consistency_tokens[0]"]),
     ({"filter": OrderFilter(customer_id="x")}, "INVALID_FIELD", ["filter.customer_id"]),
     ({"filter": OrderFilter(statuses=[0])}, "INVALID_FIELD", ["filter.statuses[0]"]),  # type: ignore[list-item]
     ({"filter": OrderFilter(statuses=[99])}, "INVALID_FIELD", ["filter.statuses[0]"]),  # type: ignore[list-item]

@@ -11,9 +11,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orderflow.common.v1.consistency_pb2 import READ_SOURCE_EVENT_LOG
 from orderflow.orders.v1 import events_pb2, queries_pb2
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING
+from orderflow.orders.v1.views_pb2 import ENRICHMENT_STATE_PENDING
 from tests.integration.query_service.client import Queries, refusal_of
 from tests.integration.query_service.conftest import StartService, free_port, running_service
 from tests.integration.query_service.event_log import TRACE_ID, EventLogInMemory, serving
+from tests.integration.query_service.tokens import token
 from tests.integration.query_service.views import euros
 
 _NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -63,6 +65,22 @@ async def test_an_order_is_shown_as_it_was_at_a_time(
     minutes: float, version: int, order_id: str, queries: Queries
 ) -> None:
     assert (await queries.get(order_id, as_of_time=at(minutes))).order.version == version
+
+
+async def test_the_past_is_not_waited_for_and_knows_no_customer(order_id: str, queries: Queries) -> None:
+    for moment in ({"at_version": 2}, {"as_of_time": at(1)}):
+        answer = await queries.get(order_id, consistency_tokens=[token("order", order_id, 99)], **moment)
+        assert answer.order.version == 2
+        assert answer.order.enrichment_state == ENRICHMENT_STATE_PENDING
+        assert (answer.order.customer_name, answer.order.customer_email) == ("", "")
+
+
+async def test_a_version_that_an_order_has_not_yet_is_refused_with_the_one_it_has(
+    order_id: str, queries: Queries
+) -> None:
+    refusal = await refusal_of(queries.get(order_id, at_version=4))
+    assert refusal.metadata == {"current_version": "3"}
+    assert not (await refusal_of(queries.get(str(uuid.uuid4()), at_version=4))).metadata
 
 
 async def test_what_an_order_never_was_is_not_found(order_id: str, queries: Queries) -> None:

@@ -13,6 +13,7 @@ from orderflow.orders.v1.resume_token_pb2 import ResumeTokenContents
 from tests.integration.query_service.client import Queries, refusal_of
 from tests.integration.query_service.conftest import StartService
 from tests.integration.query_service.read_model import ReadModel
+from tests.integration.query_service.tokens import token as consistency_token
 from tests.integration.query_service.views import CREATE_TIME_US, CUSTOMER_ID, an_order, euros
 
 ORDER_COUNT = 430
@@ -132,17 +133,79 @@ async def test_when_its_point_in_time_is_gone_a_list_goes_on_in_a_new_one(
     whole = await queries.list_(order_by="update_time")
     first = await queries.list_(order_by="update_time", limit=250)
     await read_model.client.close_point_in_time(id=_elasticsearch_id(first[-1].resume_token))
-    assert await read_model.open_points_in_time() == 0
+    assert await read_model.open_points_in_time() == 1, "that of the whole list"
     rest = await queries.list_(order_by="update_time", resume_token=first[-1].resume_token)
     assert ids(first) + ids(rest) == ids(whole)
 
 
 @pytest.mark.usefixtures("many_orders")
-async def test_a_list_read_to_its_end_leaves_no_point_in_time(read_model: ReadModel, queries: Queries) -> None:
-    first = await queries.list_(order_by="update_time", limit=250)
-    assert await read_model.open_points_in_time() == 1
-    await queries.list_(order_by="update_time", resume_token=first[-1].resume_token)
+@pytest.mark.parametrize("order_by", ["update_time", "update_time desc", "total_amount", "total_amount desc"])
+async def test_a_list_that_was_sent_whole_is_continued_exactly_where_its_reader_lost_it(
+    order_by: str, read_model: ReadModel, queries: Queries
+) -> None:
+    whole = await queries.list_(order_by=order_by)
+    changed = [*whole[0].orders[:10], *whole[-1].orders[:10]]
+    for order in changed:
+        order.update_time.FromMicroseconds(CREATE_TIME_US + 5)
+        order.total_amount.CopyFrom(euros(12))
+    await read_model.put(*changed, an_order(create_time_us=CREATE_TIME_US))
+    for boundary in (0, 3, 3):
+        rest = await queries.list_(order_by=order_by, resume_token=whole[boundary].resume_token)
+        assert ids(whole[: boundary + 1]) + ids(rest) == ids(whole)
+        assert rest[0].freshness.as_of_time == whole[0].freshness.as_of_time
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_orders_of_others_do_not_disturb_a_search_by_relevance(read_model: ReadModel, queries: Queries) -> None:
+    whole = await queries.search("green te", limit=1000)
+    await read_model.put(*(an_order(item_names=["Green lamp", "Teapot"]) for _ in range(50)))
+    rest = await queries.search("green te", resume_token=whole[0].resume_token)
+    assert ids(whole[:1]) + ids(rest) == ids(whole)
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_a_search_by_relevance_is_not_continued_where_its_places_mean_nothing(
+    read_model: ReadModel, queries: Queries
+) -> None:
+    token = (await queries.search("tea"))[-1].resume_token
+    late = an_order()
+    await read_model.put(late)
+    seen = {"consistency_tokens": [consistency_token("order", late.order_id, 1)]}
+    refusal = await refusal_of(queries.search("tea", resume_token=token, **seen))
+    assert (refusal.reason, refusal.fields) == ("TOKEN_INVALID", ["resume_token"])
+    assert ids(await queries.search("tea", resume_token=token)), "without the other token it goes on"
+    await read_model.client.close_point_in_time(id=_elasticsearch_id(token))
+    refusal = await refusal_of(queries.search("tea", resume_token=token))
+    assert (refusal.reason, refusal.fields) == ("TOKEN_INVALID", ["resume_token"])
     assert await read_model.open_points_in_time() == 0
+    await read_model.delete()
+    assert (await refusal_of(queries.search("tea", resume_token=token))).reason == "READ_MODEL_UNAVAILABLE"
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_a_list_whose_tokens_need_no_point_in_time_leaves_none(queries: Queries, read_model: ReadModel) -> None:
+    assert len(await queries.list_()) > 1
+    few = OrderFilter(max_total=euros(10))
+    for answer in (
+        await queries.list_(order_by="update_time", filter=few),
+        await queries.search("tea", filter=few),
+    ):
+        assert [chunk.resume_token for chunk in answer] == [""]
+    assert await read_model.open_points_in_time() == 0
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_of_more_than_a_few_points_in_time_the_one_left_longest_ago_is_closed(
+    read_model: ReadModel, start_service: StartService
+) -> None:
+    queries = await start_service(left_points_in_time=2)
+    tokens = [(await queries.search("tea"))[-1].resume_token for _ in range(3)]
+    assert await read_model.open_points_in_time() == 2
+    assert (await refusal_of(queries.search("tea", resume_token=tokens[0]))).reason == "TOKEN_INVALID"
+    assert ids(await queries.search("tea", resume_token=tokens[1]))
+    await queries.search("tea")
+    assert (await refusal_of(queries.search("tea", resume_token=tokens[2]))).reason == "TOKEN_INVALID"
+    assert ids(await queries.search("tea", resume_token=tokens[1])), "it was used since"
 
 
 async def _token(queries: Queries) -> str:

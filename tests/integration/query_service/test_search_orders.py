@@ -50,6 +50,7 @@ def _a_shop() -> dict[str, OrderView]:
         (_ORDER_ID[:11], {"zoe"}),
         ('torch" OR (lamp) -map *:* {"query"}', set()),
         ("---", set()),
+        ("❤", set()),
     ],
 )
 async def test_orders_are_found_by_all_words_the_last_as_a_beginning(
@@ -61,6 +62,42 @@ async def test_orders_are_found_by_all_words_the_last_as_a_beginning(
     assert {order.order_id for chunk in chunks for order in chunk.orders} == {shop[name].order_id for name in found}
     assert chunks[0].total == len(found)
     assert chunks[0].HasField("freshness")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("under", "score", "under_score", "UNDER-SC", "red", "blue", "red:blue", "red/bl"),
+        *("brian", "o'brian", "O\u2019Bri", "obrian"),
+        *("first", "last", "first_last@example.com", "last@exam", "example.com", "com"),
+        *(
+            "teap",
+            "teap?",
+            "teap*",
+            "teap.",
+            "teap!",
+            "teap-",
+            "teap'",
+            "teap,",
+            "(teap",
+            '"teap"',
+            "teap ❤",
+            "teap\xad",
+        ),
+        *("20", "20°", "2.5", "2.5l"),
+    ],
+)
+async def test_punctuation_separates_words_and_does_nothing_else(
+    query: str, read_model: ReadModel, queries: Queries
+) -> None:
+    order = an_order(
+        customer_name="Conan O'Brian",
+        customer_email="first_last@example.com",
+        item_names=["Teapot, 2.5l (20°)", "under_score red:blue"],
+    )
+    await read_model.put(order, an_order(item_names=["Lamp"]))
+    (chunk,) = await queries.search(query)
+    assert [each.order_id for each in chunk.orders] == ([] if query == "obrian" else [order.order_id])
 
 
 async def test_the_best_match_comes_first(read_model: ReadModel, queries: Queries) -> None:

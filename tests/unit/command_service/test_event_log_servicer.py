@@ -120,6 +120,15 @@ async def test_a_follower_gets_new_events_as_they_come(log: Log) -> None:
     assert positions([await asyncio.wait_for(anext(following), 1)]) == [2, 3]
 
 
+async def test_a_reader_who_starts_beyond_the_end_gets_nothing_of_what_comes_up_to_there(log: Log) -> None:
+    await log.append()
+    assert await log.read(after_position=3) == [pb.ReadLogResponse(position=3, caught_up=True)]
+    following = log.follow(after_position=3, follow=True)
+    await anext(following)
+    await log.append(events=4)
+    assert positions([await asyncio.wait_for(anext(following), 1)]) == [4, 5]
+
+
 async def test_a_follower_hears_now_and_again_that_nothing_happens(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servicer, "_HEARTBEAT_SECONDS", 0.01)
     following = log.follow(follow=True)

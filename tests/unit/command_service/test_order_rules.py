@@ -225,6 +225,12 @@ def test_a_refund_of_more_than_any_amount_is_refused_the_same() -> None:
     given(created(), paid()).when(refund(f"{HUNDRED_TRILLION}.01")).then_refused("INVALID_FIELD", "amount")
 
 
+def test_what_was_paid_over_a_total_that_has_shrunk_can_be_given_back() -> None:
+    history = [created(item("5.00", quantity=3), total="15.00"), paid("15.00"), item_removed(1, total="10.00")]
+    given(*history).when(pay("0.01", "pay-2")).then_refused("INVALID_FIELD", "amount")
+    given(*history).when(refund("5.00")).then(refunded("5.00"))
+
+
 def test_the_same_refund_again_is_accepted_and_changes_nothing() -> None:
     given(created(), paid(), refunded(), cancelled()).when(refund()).then()
 

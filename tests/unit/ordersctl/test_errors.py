@@ -94,9 +94,25 @@ def test_programs_get_an_error_object(services: Services, run: Run) -> None:
             "message": "4 now",
             "metadata": {"current_version": "4"},
             "advice": "read the order again, decide again, and pass the version you saw",
-            "repeat_with": {"--request-id": "r-1"},
         }
     }
+
+
+@pytest.mark.parametrize("refusal", [StoreUnavailable("away"), Overloaded("busy"), ServiceError("an internal error")])
+def test_programs_learn_what_to_repeat_with_where_a_repeat_can_help(
+    services: Services, run: Run, refusal: ServiceError
+) -> None:
+    services.refuse("ConfirmOrder", refusal)
+    assert json.loads(run("--json", *CONFIRM).stderr)["error"]["repeat_with"] == {"--request-id": "r-1"}
+
+
+@pytest.mark.parametrize(
+    "refusal", [OrderNotFound("no order"), PermissionDenied("no"), NotOffered("not offered"), InvalidArgument("x", [])]
+)
+def test_a_repeat_that_would_fail_again_is_not_spoken_of(services: Services, run: Run, refusal: ServiceError) -> None:
+    services.refuse("ConfirmOrder", refusal)
+    assert "r-1" not in run("--json", *CONFIRM).stderr
+    assert "r-1" not in run("--table", *CONFIRM).stderr
 
 
 def test_where_nobody_answers_the_line_asks_whether_the_stack_runs(run: Run) -> None:

@@ -6,7 +6,10 @@ from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 
 from orderflow.common.v1.address_pb2 import Address
-from orderflow.common.v1.errors_pb2 import ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT
+from orderflow.common.v1.errors_pb2 import (
+    ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT,
+    ERROR_REASON_READ_MODEL_UNAVAILABLE,
+)
 from orderflow.orders.v1 import commands_pb2, queries_pb2
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_PENDING, ORDER_STATUS_SHIPPED, OrderItem
 from orderflow.orders.v1.views_pb2 import OrderView
@@ -25,6 +28,12 @@ class NotYet(TryLater):
     """The query side has not seen the token in time."""
 
     reason = ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT
+
+
+class ReadModelUnavailable(TryLater):
+    """The index is away."""
+
+    reason = ERROR_REASON_READ_MODEL_UNAVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -173,6 +182,44 @@ def test_waiting_asks_with_the_token_until_the_order_is_visible(services: Servic
     result = run("order", "confirm", ORDER, "--wait")
     assert services.requests[1:] == [queries_pb2.GetOrderRequest(order_id=ORDER, consistency_tokens=["t"])] * 2
     assert json.loads(result.stderr)["visible_version"] == 2
+
+
+@pytest.mark.parametrize("refusal", [NotYet("not yet"), ReadModelUnavailable("away")])
+def test_an_order_that_does_not_become_visible_was_accepted_all_the_same(
+    services: Services, run: Run, refusal: TryLater
+) -> None:
+    services.answer("ConfirmOrder", commands_pb2.ConfirmOrderResponse(order_id=ORDER, version=2, consistency_token="t"))
+    services.refuse("GetOrder", refusal)
+    line = ("order", "confirm", ORDER, "--wait", "--request-id", "r-1", "--timeout", "0.3")
+    result = run("--table", *line)
+    assert result.exit_code == 3
+    assert "accepted" in result.stdout
+    for part in (
+        "the command was accepted",
+        f"`ordersctl order get {ORDER} --token t`",
+        "repeat it with --request-id r-1",
+    ):
+        assert part in result.stderr
+    assert "the command was accepted" in json.loads(run(*line).stderr)["error"]["advice"]
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        (("confirm", ORDER, "--expected-version"), 2**63 - 1),
+        (("remove-item", ORDER, "TEA-1", "--quantity"), 2**31 - 1),
+    ],
+)
+def test_a_number_that_no_request_can_hold_is_wrong_usage(
+    services: Services, run: Run, line: tuple[str, ...], most: int
+) -> None:
+    assert run("order", *line, str(most)).exit_code == 0
+    services.requests.clear()
+    for number in (most + 1, 0, -(10**30)):
+        result = run("order", *line, str(number))
+        assert result.exit_code == 2
+        assert line[-1] in result.stderr
+        assert services.requests == []
 
 
 def test_there_is_nothing_to_wait_for_without_an_effect(services: Services, run: Run) -> None:

@@ -26,6 +26,7 @@ from orderflow.orders.v1.queries_pb2 import (
     SearchOrdersResponse,
 )
 from orderflow.orders.v1.views_pb2 import OrderView
+from query_service.errors import OrderNotFound
 from service_kit.errors import TryLater
 from tests.unit.ordersctl.conftest import Run
 from tests.unit.ordersctl.services import Services
@@ -111,12 +112,49 @@ def test_options_become_the_fields_of_the_request(
     assert services.request == request_
 
 
-@pytest.mark.parametrize("option", ["--since", "--until"])
-def test_a_time_that_is_none_is_wrong_usage(services: Services, run: Run, option: str) -> None:
-    result = run("order", "list", option, "yesterday")
+@pytest.mark.parametrize("time", ["yesterday", "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-14:00", "10000-01-01"])
+@pytest.mark.parametrize(
+    "line", [("list", "--since"), ("list", "--until"), ("search", "tea", "--until"), ("get", ORDER, "--as-of")]
+)
+def test_a_time_that_is_none_is_wrong_usage(services: Services, run: Run, line: tuple[str, ...], time: str) -> None:
+    result = run("order", *line, time)
     assert result.exit_code == 2
-    assert option in result.stderr
+    assert line[-1] in result.stderr
     assert services.requests == []
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        (("get", ORDER, "--at-version"), 2**63 - 1),
+        (("get", ORDER, "--min-version"), 2**63 - 1),
+        (("history", ORDER, "--after-version"), 2**63 - 1),
+        (("list", "--limit"), 2**31 - 1),
+        (("search", "tea", "--limit"), 2**31 - 1),
+    ],
+)
+def test_a_number_that_no_request_can_hold_is_wrong_usage(
+    services: Services, run: Run, line: tuple[str, ...], most: int
+) -> None:
+    assert run("order", *line, str(most)).exit_code == 0
+    services.requests.clear()
+    for number in (most + 1, -1, 10**30):
+        result = run("order", *line, str(number))
+        assert result.exit_code == 2
+        assert line[-1] in result.stderr
+        assert services.requests == []
+
+
+@pytest.mark.parametrize("moment", [("--at-version", "99"), ("--as-of", "2001-01-01")])
+def test_of_an_order_that_was_not_there_then_the_history_tells_more(
+    services: Services, run: Run, moment: tuple[str, str]
+) -> None:
+    services.refuse("GetOrder", OrderNotFound("not then"))
+    result = run("--table", "order", "get", ORDER, *moment)
+    assert result.exit_code == 1
+    assert f"ordersctl order history {ORDER}" in result.stderr
+    assert "--token" not in result.stderr
+    assert "--token" in run("--table", "order", "get", ORDER).stderr
 
 
 def test_an_order_is_shown_whole(services: Services, run: Run) -> None:

@@ -40,3 +40,8 @@ def test_other_fields_and_fields_that_come_twice_are_refused(order_by: str) -> N
 def test_only_the_time_of_creation_never_changes(order_by: str, stable: bool) -> None:  # noqa: FBT001
     assert parse(order_by, BEST_FIRST).is_stable is stable
     assert not BEST_FIRST.is_stable
+
+
+@pytest.mark.parametrize(("order_by", "relative"), [("", True), ("update_time", False), ("create_time", False)])
+def test_only_a_place_by_relevance_depends_on_what_else_there_is(order_by: str, relative: bool) -> None:  # noqa: FBT001
+    assert parse(order_by, BEST_FIRST).is_relative is relative

@@ -31,4 +31,12 @@ def test_a_mask_shows_its_fields_and_no_others() -> None:
 def test_a_path_that_names_no_field_is_refused(path: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         read_mask.check(FieldMask(paths=["status", path]))
-    assert [each.field for each in refused.value.violations] == ["read_mask"]
+    (violation,) = refused.value.violations
+    assert violation.field == "read_mask.paths[1]"
+    assert violation.description.startswith(repr(path))
+
+
+def test_of_a_long_path_only_the_beginning_is_said() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        read_mask.check(FieldMask(paths=["x" * 10**6]))
+    assert len(refused.value.message) < 300

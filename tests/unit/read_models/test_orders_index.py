@@ -1,6 +1,7 @@
 """The order's document of Elasticsearch."""
 
 import base64
+import hashlib
 import json
 
 import pytest
@@ -8,7 +9,10 @@ from google.type import money_pb2
 
 from orderflow.orders.v1 import views_pb2
 from read_models import orders, orders_index
+from read_models.text import fold_text
 from tests.unit.read_models.builders import CUSTOMER, ORDER, confirmed, created, customer, item, shipped
+
+_SAMPLE = "Straße ﬁne O'Brian_first.last@example.com 3.50 Łódź \u00ad हिन्दी ガキ ❤"
 
 
 def _view() -> views_pb2.OrderView:
@@ -29,12 +33,20 @@ def test_a_document_has_what_queries_need_and_the_view_itself() -> None:
         "update_time_us": 1796083204123456,
         "create_month": "2026-11",
         "tracking_number": "TRACK-1",
-        "search_text": f"{ORDER} zoe lukasz zoe@example.com creme brulee sku-1",
+        "search_text": f"{ORDER.replace('-', ' ')} zoe lukasz zoe example com creme brulee sku 1",
         "version": 3,
         "customer_version": 3,
         "enrichment": "COMPLETE",
         "project_time_us": 42,
     }
+
+
+def test_documents_that_hold_something_else_have_another_number() -> None:
+    words = orders_index.document(_view(), project_time_us=42)["search_text"]
+    hashed = hashlib.sha256(f"{words} {fold_text(_SAMPLE)}".encode()).hexdigest()[:12]
+    assert (orders_index.index_body()["mappings"]["_meta"]["documents"], hashed) == (2, "8da0418ef125"), (
+        "raise _meta.documents in orders_index.json: what is indexed already has other words"
+    )
 
 
 def test_the_view_comes_back_out_of_its_document() -> None:

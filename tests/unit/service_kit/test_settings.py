@@ -1,7 +1,7 @@
 """Settings from the environment: checked once, wrong ones named in one line, values never shown."""
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from service_kit.settings import HostPort, KafkaBrokers, PostgresUrl, ServiceSettings, load
 
@@ -16,6 +16,7 @@ class Example(ServiceSettings):
     write_db_url: PostgresUrl
     kafka_brokers: KafkaBrokers = "127.0.0.1:9092"
     log_shards: int = Field(default=1, ge=1)
+    token_signing_key: SecretStr = Field(default=SecretStr("0123456789abcdef"), min_length=16)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,13 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(
     assert line.startswith(f"settings: {name}: ")
     assert "\n" not in line
     assert ";" not in line
+
+
+def test_a_short_secret_is_told_its_least_length_in_characters(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("TOKEN_SIGNING_KEY", SECRET)
+    assert refused(capsys) == "settings: TOKEN_SIGNING_KEY: must have at least 16 characters"
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,20 @@ class Address(_message.Message):
     ADMINISTRATIVE_AREA_FIELD_NUMBER: _builtins.int
     REGION_CODE_FIELD_NUMBER: _builtins.int
     recipient: _builtins.str
-    """Who receives the goods: a person or an organization. 1-200 characters."""
+    """Who receives the goods: a person or an organization. 1-200 characters in
+    one line, not all of them blank or invisible.
+    """
     postal_code: _builtins.str
     """Postal code as the region writes it; empty where it has none. At most 20
-    characters.
+    characters in one line.
     """
     locality: _builtins.str
-    """City, town or village. 1-100 characters."""
+    """City, town or village. 1-100 characters in one line, not all of them
+    blank or invisible.
+    """
     administrative_area: _builtins.str
     """State, province or prefecture, where an address names one. At most 100
-    characters.
+    characters in one line.
     """
     region_code: _builtins.str
     """Country or region: two capital letters, the form of ISO 3166-1 alpha-2,
@@ -49,7 +53,8 @@ class Address(_message.Message):
     @_builtins.property
     def address_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Street, house number, floor and the like, in the order in which they are
-        written. 1-5 lines of 1-200 characters.
+        written. 1-5 lines of 1-200 characters, in each not all of them blank or
+        invisible.
         """
 
     def __init__(

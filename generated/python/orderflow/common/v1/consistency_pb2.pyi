@@ -134,6 +134,7 @@ class ConsistencyTokenContents(_message.Message):
 
     To clients a token is an opaque, URL-safe string. This shape is NOT part of
     the contract and may change without notice: never parse or build a token.
+    It is not signed, for it grants nothing: it only makes its own call wait.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -46,8 +46,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     one currency. `BadRequest` names the field. Use the order's currency.
     """
     ERROR_REASON_AMOUNT_OVERFLOW: _ErrorReason.ValueType  # 5
-    """An amount or an order's total is more than 100,000,000,000,000 (10^14)
-    units of its currency. `BadRequest` names the field. Split the order.
+    """A unit price, a payment or an order's total is more than
+    100,000,000,000,000 (10^14) units of its currency. `BadRequest` names the
+    field. Split the order. (A refund of so much is more than was paid:
+    INVALID_FIELD.)
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
     """The request id was already used by the same principal for another accepted
@@ -61,9 +63,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     is not compared.
     """
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 7
-    """A consistency token or resume token was not issued by this service, was
-    changed, has expired, or belongs to other query arguments. Start the query
-    anew without it.
+    """A resume token was not issued by this service, was changed, has expired,
+    belongs to other query arguments, or continues a search by relevance whose
+    point in time is gone; or a consistency token has not the form of one.
+    `BadRequest` names the field. Start the query anew without it.
+
+    Only resume tokens are protected against change. A consistency token is a
+    wish, not a right: one that was changed or made up can do no more than
+    make its own call wait for what never comes.
     """
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 8
     """There is no such order, or the caller may not know of it. On the query
@@ -189,8 +196,10 @@ ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 4
 one currency. `BadRequest` names the field. Use the order's currency.
 """
 ERROR_REASON_AMOUNT_OVERFLOW: ErrorReason.ValueType  # 5
-"""An amount or an order's total is more than 100,000,000,000,000 (10^14)
-units of its currency. `BadRequest` names the field. Split the order.
+"""A unit price, a payment or an order's total is more than
+100,000,000,000,000 (10^14) units of its currency. `BadRequest` names the
+field. Split the order. (A refund of so much is more than was paid:
+INVALID_FIELD.)
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6
 """The request id was already used by the same principal for another accepted
@@ -204,9 +213,14 @@ or customer only, and content sent under another version of the contract
 is not compared.
 """
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 7
-"""A consistency token or resume token was not issued by this service, was
-changed, has expired, or belongs to other query arguments. Start the query
-anew without it.
+"""A resume token was not issued by this service, was changed, has expired,
+belongs to other query arguments, or continues a search by relevance whose
+point in time is gone; or a consistency token has not the form of one.
+`BadRequest` names the field. Start the query anew without it.
+
+Only resume tokens are protected against change. A consistency token is a
+wish, not a right: one that was changed or made up can do no more than
+make its own call wait for what never comes.
 """
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 8
 """There is no such order, or the caller may not know of it. On the query

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderflow/customers/v1/commands.proto\x12\x16orderflow.customers.v1\x1a\x1b\x62uf/validate/validate.proto\"\xa4\x03\n\x17RegisterCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\xac\x01\n\x04name\x18\x05 \x01(\tB\x9d\x01\xbaH\x99\x01r\x03\x18\xc8\x01\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 200 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')\x12\x19\n\x05\x65mail\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\"[\n\x18RegisterCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"\xfc\x03\n\x15UpdateCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12&\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\xb1\x01\n\x04name\x18\x05 \x01(\tB\x9d\x01\xbaH\x99\x01r\x03\x18\xc8\x01\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 200 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')H\x01\x88\x01\x01\x12\x1e\n\x05\x65mail\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01H\x02\x88\x01\x01\x42\x13\n\x11_expected_versionB\x07\n\x05_nameB\x08\n\x06_email\"Y\n\x16UpdateCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"\x94\x02\n\x14\x45raseCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12&\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x42\x13\n\x11_expected_version\"X\n\x15\x45raseCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\tB>\n\x16orderflow.customers.v1P\x01Z\"orderflow/customers/v1;customersv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderflow/customers/v1/commands.proto\x12\x16orderflow.customers.v1\x1a\x1b\x62uf/validate/validate.proto\"\xe9\x03\n\x17RegisterCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\xf1\x01\n\x04name\x18\x05 \x01(\tB\xe2\x01\xbaH\xde\x01r\x03\x18\xc8\x01\xba\x01\xd5\x01\n\rtext.one_line\x12omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\x1aSthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\x12\x19\n\x05\x65mail\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\"[\n\x18RegisterCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"\xc1\x04\n\x15UpdateCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12&\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\xf6\x01\n\x04name\x18\x05 \x01(\tB\xe2\x01\xbaH\xde\x01r\x03\x18\xc8\x01\xba\x01\xd5\x01\n\rtext.one_line\x12omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\x1aSthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')H\x01\x88\x01\x01\x12\x1e\n\x05\x65mail\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01H\x02\x88\x01\x01\x42\x13\n\x11_expected_versionB\x07\n\x05_nameB\x08\n\x06_email\"Y\n\x16UpdateCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"\x94\x02\n\x14\x45raseCustomerRequest\x12\x85\x01\n\nrequest_id\x18\x01 \x01(\tBq\xbaHn\xba\x01h\n\x0frequest_id.form\x12\x34must be empty or 1 to 128 printable ASCII characters\x1a\x1fthis.matches(r\'^[ -~]{1,128}$\')\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12&\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x42\x13\n\x11_expected_version\"X\n\x15\x45raseCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\tB>\n\x16orderflow.customers.v1P\x01Z\"orderflow/customers/v1;customersv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['customer_id']._loaded_options = None
   _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\231\001r\003\030\310\001\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 200 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\336\001r\003\030\310\001\272\001\325\001\n\rtext.one_line\022omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\032Sthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')'
   _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\030\376\001`\001'
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['expected_version']._loaded_options = None
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['expected_version']._serialized_options = b'\272H\004\"\002(\001'
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\231\001r\003\030\310\001\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 200 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
+  _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\336\001r\003\030\310\001\272\001\325\001\n\rtext.one_line\022omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\032Sthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')'
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\030\376\001`\001'
   _globals['_ERASECUSTOMERREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -58,15 +58,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASECUSTOMERREQUEST'].fields_by_name['expected_version']._loaded_options = None
   _globals['_ERASECUSTOMERREQUEST'].fields_by_name['expected_version']._serialized_options = b'\272H\004\"\002(\001'
   _globals['_REGISTERCUSTOMERREQUEST']._serialized_start=95
-  _globals['_REGISTERCUSTOMERREQUEST']._serialized_end=515
-  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_start=517
-  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_end=608
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=611
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1119
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1121
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1210
-  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1213
-  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1489
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1491
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1579
+  _globals['_REGISTERCUSTOMERREQUEST']._serialized_end=584
+  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_start=586
+  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_end=677
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=680
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1257
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1259
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1348
+  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1351
+  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1627
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1629
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1717
 # @@protoc_insertion_point(module_scope)

@@ -44,10 +44,13 @@ class RegisterCustomerRequest(_message.Message):
     id is neither looked up nor remembered.
     """
     name: _builtins.str
-    """The customer's name. 1-200 characters."""
+    """The customer's name. 1-200 characters in one line, not all of them blank
+    or invisible.
+    """
     email: _builtins.str
-    """The customer's e-mail address. At most 254 characters; kept as it is
-    given.
+    """The customer's e-mail address, in the form that HTML's e-mail fields take:
+    ASCII only, a domain with other letters in its `xn--` form. At most 254
+    characters; kept as it is given.
     """
     def __init__(
         self,
@@ -131,9 +134,14 @@ class UpdateCustomerRequest(_message.Message):
     id is neither looked up nor remembered.
     """
     name: _builtins.str
-    """The new name. 1-200 characters."""
+    """The new name. 1-200 characters in one line, not all of them blank or
+    invisible.
+    """
     email: _builtins.str
-    """The new e-mail address. At most 254 characters; kept as it is given."""
+    """The new e-mail address, in the form that HTML's e-mail fields take: ASCII
+    only, a domain with other letters in its `xn--` form. At most 254
+    characters; kept as it is given.
+    """
     def __init__(
         self,
         *,

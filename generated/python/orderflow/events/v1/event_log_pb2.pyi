@@ -144,7 +144,9 @@ class ReadLogRequest(_message.Message):
     log_shard: _builtins.int
     """Which shard, from 0."""
     after_position: _builtins.int
-    """Start after this position; 0: at the beginning."""
+    """Start after this position; 0: at the beginning. One that the log has not
+    reached yet is taken as it is: what comes up to it is not sent.
+    """
     follow: _builtins.bool
     """At the end of the log wait for new events instead of closing the stream."""
     @_builtins.property
@@ -180,7 +182,8 @@ class ReadLogResponse(_message.Message):
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """The log has been read up to here, events of other types included: pass it
-    as `after_position` to continue.
+    as `after_position` to continue. Never less than the `after_position` of
+    the request, even where the log has not reached that yet.
     """
     caught_up: _builtins.bool
     """The end of the log, as it was when this chunk was read, has been reached."""

@@ -142,10 +142,11 @@ class OrderCommandServiceServicer:
 
     def CreateOrder(self, request, context):
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-        ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-        enough that nobody has to query at once. Without a request id and an
-        order id a repeat creates a second order.
+        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
+        ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
+        fulfillment is to be automatic and this server does not offer it. The
+        answer is complete enough that nobody has to query at once. Without a
+        request id and an order id a repeat creates a second order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

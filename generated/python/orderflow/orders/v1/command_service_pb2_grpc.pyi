@@ -63,10 +63,11 @@ class OrderCommandServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OrderCommandServiceAsyncStub: ...
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-    ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-    enough that nobody has to query at once. Without a request id and an
-    order id a repeat creates a second order.
+    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
+    ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
+    fulfillment is to be automatic and this server does not offer it. The
+    answer is complete enough that nobody has to query at once. Without a
+    request id and an order id a repeat creates a second order.
     """
     AddItem: _grpc.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
@@ -140,10 +141,11 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]  # type: ignore[assignment]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-    ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-    enough that nobody has to query at once. Without a request id and an
-    order id a repeat creates a second order.
+    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
+    ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
+    fulfillment is to be automatic and this server does not offer it. The
+    answer is complete enough that nobody has to query at once. Without a
+    request id and an order id a repeat creates a second order.
     """
     AddItem: _aio.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]  # type: ignore[assignment]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
@@ -220,10 +222,11 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.CreateOrderResponse, _abc.Awaitable[_commands_pb2.CreateOrderResponse]]:
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-        ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-        enough that nobody has to query at once. Without a request id and an
-        order id a repeat creates a second order.
+        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
+        ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
+        fulfillment is to be automatic and this server does not offer it. The
+        answer is complete enough that nobody has to query at once. Without a
+        request id and an order id a repeat creates a second order.
         """
 
     @_abc_1.abstractmethod

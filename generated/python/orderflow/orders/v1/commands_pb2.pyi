@@ -53,8 +53,9 @@ class CreateOrderRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """All checks, no effect: nothing is stored, no version changes, the request
-    id is neither looked up nor remembered. The answer shows the outcome as it
-    would be, and the version as it is.
+    id is neither looked up nor remembered (so that an order that was created
+    with it already is refused with ORDER_ALREADY_EXISTS). The answer shows
+    the outcome as it would be, and the version as it is.
     """
     fulfillment_mode: _order_pb2.FulfillmentMode.ValueType
     """Who moves the order on; MANUAL when not set."""
@@ -281,6 +282,8 @@ class RemoveItemRequest(_message.Message):
     """How many to take off, 1 to 1,000,000; from the last line with this SKU
     first, and a line left with none is gone. More than the order has of it
     is refused with INVALID_FIELD, all that the order holds with EMPTY_ORDER.
+    What was paid stays recorded, also where it is then more than the total:
+    the difference is to be given back (`RecordRefund`).
     """
     def __init__(
         self,
@@ -893,7 +896,9 @@ class CancelOrderRequest(_message.Message):
     would be, and the version as it is.
     """
     reason: _builtins.str
-    """Why, for people. 1-500 characters."""
+    """Why, for people. 1-500 characters, not all of them blank or invisible; may
+    have several lines.
+    """
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1forderflow/orders/v1/order.proto\x12\x13orderflow.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/type/money.proto\"\x9b\x05\n\tOrderItem\x12x\n\x03sku\x18\x01 \x01(\tBk\xbaHh\xba\x01\x65\n\x0etext.printable\x12$must be 1 to 64 printable characters\x1a-this.matches(r\'^[^\\p{C}\\p{Zl}\\p{Zp}]{1,64}$\')\x12\xb4\x01\n\x0cproduct_name\x18\x02 \x01(\tB\x9d\x01\xbaH\x99\x01r\x03\x18\xc8\x01\xba\x01\x90\x01\n\rtext.one_line\x12Nmust be 1 to 200 characters, not all of them blank, without control characters\x1a/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')\x12\x1d\n\x08quantity\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01\x12\xbd\x02\n\nunit_price\x18\x04 \x01(\x0b\x32\x12.google.type.MoneyB\x94\x02\xbaH\x90\x02\xba\x01}\n\x13money.currency_code\x12;currency_code must be three capital letters, as in ISO 4217\x1a)this.currency_code.matches(r\'^[A-Z]{3}$\')\xba\x01\x89\x01\n\x12money.not_negative\x12\x34must be zero or more, with nanos from 0 to 999999999\x1a=this.units >= 0 && this.nanos >= 0 && this.nanos <= 999999999\xc8\x01\x01*\xb3\x01\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n\x16ORDER_STATUS_CONFIRMED\x10\x02\x12\x18\n\x14ORDER_STATUS_SHIPPED\x10\x03\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x04\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x05*p\n\x0f\x46ulfillmentMode\x12 \n\x1c\x46ULFILLMENT_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ULFILLMENT_MODE_MANUAL\x10\x01\x12\x1e\n\x1a\x46ULFILLMENT_MODE_AUTOMATIC\x10\x02\x42\x35\n\x13orderflow.orders.v1P\x01Z\x1corderflow/orders/v1;ordersv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1forderflow/orders/v1/order.proto\x12\x13orderflow.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/type/money.proto\"\xe0\x05\n\tOrderItem\x12x\n\x03sku\x18\x01 \x01(\tBk\xbaHh\xba\x01\x65\n\x0etext.printable\x12$must be 1 to 64 printable characters\x1a-this.matches(r\'^[^\\p{C}\\p{Zl}\\p{Zp}]{1,64}$\')\x12\xf9\x01\n\x0cproduct_name\x18\x02 \x01(\tB\xe2\x01\xbaH\xde\x01r\x03\x18\xc8\x01\xba\x01\xd5\x01\n\rtext.one_line\x12omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\x1aSthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\x12\x1d\n\x08quantity\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01\x12\xbd\x02\n\nunit_price\x18\x04 \x01(\x0b\x32\x12.google.type.MoneyB\x94\x02\xbaH\x90\x02\xba\x01}\n\x13money.currency_code\x12;currency_code must be three capital letters, as in ISO 4217\x1a)this.currency_code.matches(r\'^[A-Z]{3}$\')\xba\x01\x89\x01\n\x12money.not_negative\x12\x34must be zero or more, with nanos from 0 to 999999999\x1a=this.units >= 0 && this.nanos >= 0 && this.nanos <= 999999999\xc8\x01\x01*\xb3\x01\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n\x16ORDER_STATUS_CONFIRMED\x10\x02\x12\x18\n\x14ORDER_STATUS_SHIPPED\x10\x03\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x04\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x05*p\n\x0f\x46ulfillmentMode\x12 \n\x1c\x46ULFILLMENT_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ULFILLMENT_MODE_MANUAL\x10\x01\x12\x1e\n\x1a\x46ULFILLMENT_MODE_AUTOMATIC\x10\x02\x42\x35\n\x13orderflow.orders.v1P\x01Z\x1corderflow/orders/v1;ordersv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,15 +37,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERITEM'].fields_by_name['sku']._loaded_options = None
   _globals['_ORDERITEM'].fields_by_name['sku']._serialized_options = b'\272Hh\272\001e\n\016text.printable\022$must be 1 to 64 printable characters\032-this.matches(r\'^[^\\p{C}\\p{Zl}\\p{Zp}]{1,64}$\')'
   _globals['_ORDERITEM'].fields_by_name['product_name']._loaded_options = None
-  _globals['_ORDERITEM'].fields_by_name['product_name']._serialized_options = b'\272H\231\001r\003\030\310\001\272\001\220\001\n\rtext.one_line\022Nmust be 1 to 200 characters, not all of them blank, without control characters\032/this.matches(r\'^\\P{Cc}*[^\\p{Cc}\\p{Z}]\\P{Cc}*$\')'
+  _globals['_ORDERITEM'].fields_by_name['product_name']._serialized_options = b'\272H\336\001r\003\030\310\001\272\001\325\001\n\rtext.one_line\022omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\032Sthis.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')'
   _globals['_ORDERITEM'].fields_by_name['quantity']._loaded_options = None
   _globals['_ORDERITEM'].fields_by_name['quantity']._serialized_options = b'\272H\010\032\006\030\300\204=(\001'
   _globals['_ORDERITEM'].fields_by_name['unit_price']._loaded_options = None
   _globals['_ORDERITEM'].fields_by_name['unit_price']._serialized_options = b'\272H\220\002\272\001}\n\023money.currency_code\022;currency_code must be three capital letters, as in ISO 4217\032)this.currency_code.matches(r\'^[A-Z]{3}$\')\272\001\211\001\n\022money.not_negative\0224must be zero or more, with nanos from 0 to 999999999\032=this.units >= 0 && this.nanos >= 0 && this.nanos <= 999999999\310\001\001'
-  _globals['_ORDERSTATUS']._serialized_start=781
-  _globals['_ORDERSTATUS']._serialized_end=960
-  _globals['_FULFILLMENTMODE']._serialized_start=962
-  _globals['_FULFILLMENTMODE']._serialized_end=1074
+  _globals['_ORDERSTATUS']._serialized_start=850
+  _globals['_ORDERSTATUS']._serialized_end=1029
+  _globals['_FULFILLMENTMODE']._serialized_start=1031
+  _globals['_FULFILLMENTMODE']._serialized_end=1143
   _globals['_ORDERITEM']._serialized_start=111
-  _globals['_ORDERITEM']._serialized_end=778
+  _globals['_ORDERITEM']._serialized_end=847
 # @@protoc_insertion_point(module_scope)

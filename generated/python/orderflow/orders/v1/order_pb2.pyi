@@ -29,15 +29,23 @@ class _OrderStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderStat
     ORDER_STATUS_UNSPECIFIED: _OrderStatus.ValueType  # 0
     """Never sent; not accepted in a filter."""
     ORDER_STATUS_PENDING: _OrderStatus.ValueType  # 1
-    """Created. Its items can be changed; it can be paid, confirmed or cancelled."""
+    """Created. Its items can be changed; it can be confirmed or cancelled, and
+    payments and refunds recorded.
+    """
     ORDER_STATUS_CONFIRMED: _OrderStatus.ValueType  # 2
-    """Confirmed: its items are fixed. It can be shipped or cancelled."""
+    """Confirmed: its items are fixed. It can be shipped or cancelled, and
+    payments and refunds recorded.
+    """
     ORDER_STATUS_SHIPPED: _OrderStatus.ValueType  # 3
-    """On its way, with a tracking number. It can be delivered or cancelled."""
+    """On its way, with a tracking number. It can be delivered or cancelled, and
+    payments and refunds recorded.
+    """
     ORDER_STATUS_DELIVERED: _OrderStatus.ValueType  # 4
-    """With the recipient. Final: it cannot be cancelled any more."""
+    """With the recipient. Final: it cannot be cancelled any more. Payments and
+    refunds can be recorded.
+    """
     ORDER_STATUS_CANCELLED: _OrderStatus.ValueType  # 5
-    """Cancelled, with a reason. Final."""
+    """Cancelled, with a reason. Final. Refunds can be recorded."""
 
 class OrderStatus(_OrderStatus, metaclass=_OrderStatusEnumTypeWrapper):
     """Where an order is in its life."""
@@ -45,15 +53,23 @@ class OrderStatus(_OrderStatus, metaclass=_OrderStatusEnumTypeWrapper):
 ORDER_STATUS_UNSPECIFIED: OrderStatus.ValueType  # 0
 """Never sent; not accepted in a filter."""
 ORDER_STATUS_PENDING: OrderStatus.ValueType  # 1
-"""Created. Its items can be changed; it can be paid, confirmed or cancelled."""
+"""Created. Its items can be changed; it can be confirmed or cancelled, and
+payments and refunds recorded.
+"""
 ORDER_STATUS_CONFIRMED: OrderStatus.ValueType  # 2
-"""Confirmed: its items are fixed. It can be shipped or cancelled."""
+"""Confirmed: its items are fixed. It can be shipped or cancelled, and
+payments and refunds recorded.
+"""
 ORDER_STATUS_SHIPPED: OrderStatus.ValueType  # 3
-"""On its way, with a tracking number. It can be delivered or cancelled."""
+"""On its way, with a tracking number. It can be delivered or cancelled, and
+payments and refunds recorded.
+"""
 ORDER_STATUS_DELIVERED: OrderStatus.ValueType  # 4
-"""With the recipient. Final: it cannot be cancelled any more."""
+"""With the recipient. Final: it cannot be cancelled any more. Payments and
+refunds can be recorded.
+"""
 ORDER_STATUS_CANCELLED: OrderStatus.ValueType  # 5
-"""Cancelled, with a reason. Final."""
+"""Cancelled, with a reason. Final. Refunds can be recorded."""
 Global___OrderStatus: _TypeAlias = OrderStatus  # noqa: Y015
 
 class _FulfillmentMode:
@@ -100,7 +116,9 @@ class OrderItem(_message.Message):
     points that Unicode has not assigned are taken. Case matters.
     """
     product_name: _builtins.str
-    """The product's name at the time of the order. 1-200 characters."""
+    """The product's name at the time of the order. 1-200 characters in one
+    line, not all of them blank or invisible.
+    """
     quantity: _builtins.int
     """How many: 1 to 1,000,000."""
     @_builtins.property

@@ -91,11 +91,15 @@ class OrderFilter(_message.Message):
 
     @_builtins.property
     def min_total(self) -> _money_pb2.Money:
-        """Only orders of this currency whose total is at least this."""
+        """Only orders of this currency whose total is at least this. A currency of
+        ISO 4217, and not finer than its minor unit, otherwise INVALID_FIELD.
+        """
 
     @_builtins.property
     def max_total(self) -> _money_pb2.Money:
-        """Only orders of this currency whose total is at most this."""
+        """Only orders of this currency whose total is at most this. A currency of
+        ISO 4217, and not finer than its minor unit, otherwise INVALID_FIELD.
+        """
 
     def __init__(
         self,
@@ -137,21 +141,26 @@ class GetOrderRequest(_message.Message):
     a limit and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
     """
     at_version: _builtins.int
-    """Show the order as it was at exactly this version, folded from its events.
-    A version that it does not have yet is refused with ORDER_NOT_FOUND.
+    """Show the order as it was at exactly this version, folded from its events:
+    without its customer's name and e-mail, which they do not hold, and with
+    `enrichment_state` PENDING. A version that it does not have yet is refused
+    with ORDER_NOT_FOUND, with `current_version` in the metadata of
+    `ErrorInfo`.
     """
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
         answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT.
+        EVENTUAL_CONSISTENCY_TIMEOUT. With `at_version` or `as_of_time` there is
+        nothing to wait for: only their form is checked.
         """
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """Show the order as it was at this time, folded from the events recorded
-        until then. A time before its creation is refused with ORDER_NOT_FOUND.
-        Years 1 to 9999.
+        until then: without its customer's name and e-mail, as with `at_version`.
+        A time before its creation is refused with ORDER_NOT_FOUND. Years 1 to
+        9999.
         """
 
     @_builtins.property
@@ -231,8 +240,8 @@ class ListOrdersRequest(_message.Message):
     order_by: _builtins.str
     """Comma-separated fields, each with ` desc` for descending: `create_time`,
     `update_time`, `total_amount` (compared as a number, whatever the
-    currency). Ties are broken by order id. Empty: `create_time desc`, newest
-    first.
+    currency). Ties are broken by order id, in the direction of the first
+    field. Empty: `create_time desc`, newest first.
     """
     limit: _builtins.int
     """How many orders at most; 0: every one. A call that continues one whose
@@ -326,14 +335,16 @@ class SearchOrdersRequest(_message.Message):
     """Words, all of which must be found among those of the order id, the
     customer's name and e-mail address, and the items' names and SKUs: whole
     words, except that the last may be the beginning of one. Case and accents
-    do not matter. Punctuation separates words, except inside numbers and
-    dotted names such as "example.com", which are one word. At most 500
-    characters. Empty: every order that the filter admits.
+    do not matter. Words are of letters and digits, and every other character
+    separates them: "o'brian@example.com" is four words, "2.5" two. At most
+    500 characters. Empty or blank: every order that the filter admits;
+    without any word otherwise: none.
     """
     order_by: _builtins.str
     """Comma-separated fields, each with ` desc` for descending: `create_time`,
     `update_time`, `total_amount` (compared as a number, whatever the
-    currency). Ties are broken by order id. Empty: by relevance, best first.
+    currency). Ties are broken by order id, in the direction of the first
+    field. Empty: by relevance, best first, ties by order id descending.
     """
     limit: _builtins.int
     """How many orders at most; 0: 100. A call that continues one whose limit was
@@ -342,7 +353,8 @@ class SearchOrdersRequest(_message.Message):
     resume_token: _builtins.str
     """From a chunk of an earlier answer to the same query: continue after that
     chunk. Query, filter and `order_by` must be the same, otherwise it is
-    refused with TOKEN_INVALID.
+    refused with TOKEN_INVALID; so is a search by relevance once its point in
+    time cannot be read from any more.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:

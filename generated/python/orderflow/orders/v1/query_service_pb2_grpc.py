@@ -40,11 +40,19 @@ class OrderQueryServiceStub:
     much changes meanwhile. The first chunk is always sent, even if it is
     empty, and alone carries `freshness`. Each chunk's `resume_token` continues
     right after that chunk's last order, on any server: when a stream breaks,
-    call again with the last token that was received. Sorted by creation time
-    the continuation is exact for as long as the token is valid; by fields that
-    change it is exact for some minutes only, and after that an order that
-    changed in between may be missing or come twice. Reading slowly is fine:
+    call again with the last token that was received. Reading slowly is fine:
     the server waits. Cancel the call to stop.
+
+    Sorted by creation time a continuation is exact for as long as the token is
+    valid: no order is missing and none comes twice. Sorted by fields that
+    change, or by relevance, it is exact while it reads from the same point in
+    time, as `freshness` says: when it begins within two minutes after the last
+    call that read from it ended (sooner than that only a server that many
+    lists were left on lets go of it), and passes no consistency token for what
+    was not visible then. Otherwise a list sorted by fields that change goes on
+    in a new point in time, so that an order that changed in between may be
+    missing or come twice; a search by relevance, in which any change moves
+    other orders too, is refused with TOKEN_INVALID: start it anew.
 
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
@@ -111,11 +119,19 @@ class OrderQueryServiceServicer:
     much changes meanwhile. The first chunk is always sent, even if it is
     empty, and alone carries `freshness`. Each chunk's `resume_token` continues
     right after that chunk's last order, on any server: when a stream breaks,
-    call again with the last token that was received. Sorted by creation time
-    the continuation is exact for as long as the token is valid; by fields that
-    change it is exact for some minutes only, and after that an order that
-    changed in between may be missing or come twice. Reading slowly is fine:
+    call again with the last token that was received. Reading slowly is fine:
     the server waits. Cancel the call to stop.
+
+    Sorted by creation time a continuation is exact for as long as the token is
+    valid: no order is missing and none comes twice. Sorted by fields that
+    change, or by relevance, it is exact while it reads from the same point in
+    time, as `freshness` says: when it begins within two minutes after the last
+    call that read from it ended (sooner than that only a server that many
+    lists were left on lets go of it), and passes no consistency token for what
+    was not visible then. Otherwise a list sorted by fields that change goes on
+    in a new point in time, so that an order that changed in between may be
+    missing or come twice; a search by relevance, in which any change moves
+    other orders too, is refused with TOKEN_INVALID: start it anew.
 
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
@@ -243,11 +259,19 @@ class OrderQueryService:
     much changes meanwhile. The first chunk is always sent, even if it is
     empty, and alone carries `freshness`. Each chunk's `resume_token` continues
     right after that chunk's last order, on any server: when a stream breaks,
-    call again with the last token that was received. Sorted by creation time
-    the continuation is exact for as long as the token is valid; by fields that
-    change it is exact for some minutes only, and after that an order that
-    changed in between may be missing or come twice. Reading slowly is fine:
+    call again with the last token that was received. Reading slowly is fine:
     the server waits. Cancel the call to stop.
+
+    Sorted by creation time a continuation is exact for as long as the token is
+    valid: no order is missing and none comes twice. Sorted by fields that
+    change, or by relevance, it is exact while it reads from the same point in
+    time, as `freshness` says: when it begins within two minutes after the last
+    call that read from it ended (sooner than that only a server that many
+    lists were left on lets go of it), and passes no consistency token for what
+    was not visible then. Otherwise a list sorted by fields that change goes on
+    in a new point in time, so that an order that changed in between may be
+    missing or come twice; a search by relevance, in which any change moves
+    other orders too, is refused with TOKEN_INVALID: start it anew.
 
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,

@@ -32,7 +32,10 @@ class _EnrichmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enric
     ENRICHMENT_STATE_UNSPECIFIED: _EnrichmentState.ValueType  # 0
     """Never sent."""
     ENRICHMENT_STATE_PENDING: _EnrichmentState.ValueType  # 1
-    """The customer is not known yet: name and e-mail are empty and will follow."""
+    """The customer is not known yet: name and e-mail are empty and will follow.
+    Also of an order shown as it was at a version or time, which never has
+    them.
+    """
     ENRICHMENT_STATE_COMPLETE: _EnrichmentState.ValueType  # 2
     """Name and e-mail are those of the customer at `customer_version`."""
     ENRICHMENT_STATE_ERASED: _EnrichmentState.ValueType  # 3
@@ -44,7 +47,10 @@ class EnrichmentState(_EnrichmentState, metaclass=_EnrichmentStateEnumTypeWrappe
 ENRICHMENT_STATE_UNSPECIFIED: EnrichmentState.ValueType  # 0
 """Never sent."""
 ENRICHMENT_STATE_PENDING: EnrichmentState.ValueType  # 1
-"""The customer is not known yet: name and e-mail are empty and will follow."""
+"""The customer is not known yet: name and e-mail are empty and will follow.
+Also of an order shown as it was at a version or time, which never has
+them.
+"""
 ENRICHMENT_STATE_COMPLETE: EnrichmentState.ValueType  # 2
 """Name and e-mail are those of the customer at `customer_version`."""
 ENRICHMENT_STATE_ERASED: EnrichmentState.ValueType  # 3
