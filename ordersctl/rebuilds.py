@@ -55,7 +55,8 @@ async def rollback(
     name: Name,
     *,
     generation: Annotated[
-        int | None, typer.Option(min=1, help="The one to return to.", show_default="the one that was live before")
+        int | None,
+        typer.Option(min=1, max=MOST_INT64, help="The one to return to.", show_default="the one that was live before"),
     ] = None,
 ) -> None:
     """Have queries answered from a generation that was kept; both go on being fed."""

@@ -240,7 +240,7 @@ class Generations:
     def _read(self, index: str, state: Mapping[str, Any]) -> Generation:
         meta = state["mappings"].get("_meta", {})
         live = self.alias in state.get("aliases", {})
-        if "mapping_hash" not in meta:
+        if "writers" not in meta:  # of an earlier version: nobody here writes it, and a rebuild replaces it
             return Generation(index, index, "", live=live)
         return Generation(
             index,
