@@ -12,6 +12,7 @@ from rich.text import Text
 from orderflow.admin.v1 import rebuild_pb2 as pb
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed, Failure
+from ordersctl.options import MOST_INT64
 from ordersctl.tables import facts, time_text
 
 app = typer.Typer()
