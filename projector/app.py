@@ -26,6 +26,9 @@ from projector.lag import GroupLag
 from projector.patience import Patience
 from projector.progress import Progress
 from projector.projection import OrderProjection
+from projector.quarantine import Quarantine
+from projector.quarantine_admin import QuarantineAdmin
+from projector.replays import Replays
 from projector.settings import ProjectorSettings
 from read_models import orders_index
 from service_kit.grpc_channel import open_channel
@@ -52,23 +55,38 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         lag = GroupLag(_kafka(settings), topics)
         resources.push_async_callback(lag.close)
         server = GrpcServer(settings, {"elasticsearch": index.check, "kafka": consumer.check})
-        servicer = ProjectionAdminServicer(Progress(PROJECTION, index, lag))
+        quarantine = Quarantine(elasticsearch, f"{settings.read_index_prefix}-quarantine")
+        replays: asyncio.Future[Replays] = asyncio.get_running_loop().create_future()
+        servicer = ProjectionAdminServicer(Progress(PROJECTION, index, lag), QuarantineAdmin(quarantine, replays))
         projection_admin_service_pb2_grpc.add_ProjectionAdminServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
-            group.create_task(_project(settings, elasticsearch, index, consumer, stop))
+            projecting = _project(
+                settings,
+                elasticsearch=elasticsearch,
+                index=index,
+                quarantine=quarantine,
+                replays=replays,
+                consumer=consumer,
+                stop=stop,
+            )
+            group.create_task(projecting)
 
 
 async def _project(
     settings: ProjectorSettings,
+    *,
     elasticsearch: AsyncElasticsearch,
     index: ReadModelIndex,
+    quarantine: Quarantine,
+    replays: "asyncio.Future[Replays]",
     consumer: BatchConsumer,
     stop: asyncio.Event,
 ) -> None:
-    patience = Patience(stop)
+    patience = Patience(stop, at_outage=consumer.pardon)
     try:
         opened = await patience.until_done(partial(index.open, orders_index.index_body()))
+        await patience.until_done(quarantine.load)
         async with (
             open_channel(settings.command_service_address) as commands,
             _open_redis(settings) as redis,
@@ -81,8 +99,12 @@ async def _project(
             customers = Customers(commands, timeout_seconds=settings.customer_timeout_seconds)
             event_log = EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds)
             projection = OrderProjection(documents, views, customers, event_log, patience)
+            replays.set_result(Replays(quarantine, projection, event_log, patience, now_us=_now_us))
+            handler = BatchHandler(
+                projection, quarantine, replays.result(), patience, group=_group(settings), now_us=_now_us
+            )
             paying = group.create_task(views.keep_paying())
-            await consumer.run(BatchHandler(projection, group=_group(settings)).handle, stop)
+            await consumer.run(handler, stop)
             paying.cancel()
     except* Outage:
         _log.warning("stopped in an outage; events not finished come again")

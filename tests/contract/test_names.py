@@ -78,7 +78,9 @@ SERVICES = {
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
-    "admin.v1.ProjectionAdminService": "ListProjections",
+    "admin.v1.ProjectionAdminService": (
+        "ListProjections ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined"
+    ),
 }
 
 # Streamed methods; all others have one answer.
@@ -90,6 +92,7 @@ STREAMED = {
     "ListCustomerSummaries",
     "ReadLog",
     "ReadAggregate",
+    "ListQuarantine",
 }
 
 # Every event, and the field that holds its time. The full name is the stored event_type.

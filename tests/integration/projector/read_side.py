@@ -31,6 +31,7 @@ class ReadSide:
         self.elasticsearch = elasticsearch
         self.alias = f"{prefix}-orders"
         self.index = f"{self.alias}-000001"
+        self.quarantine = f"{prefix}-quarantine"
         self._redis = redis
         self._cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
         self._group = f"{prefix}.projector.orders"
@@ -39,8 +40,8 @@ class ReadSide:
         self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS, "group.id": self._group}, topics)
 
     async def close(self) -> None:
-        """Deletes the index."""
-        await self.elasticsearch.indices.delete(index=self.index, ignore_unavailable=True)
+        """Deletes the indices."""
+        await self.elasticsearch.indices.delete(index=[self.index, self.quarantine], ignore_unavailable=True)
         await self._lag.close()
 
     async def document(self, order_id: str) -> Mapping[str, Any] | None:

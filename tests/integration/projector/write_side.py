@@ -74,6 +74,10 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         """Loses an aggregate's events."""
         del self._recorded[aggregate_id]
 
+    def lose(self, aggregate_id: str, version: int) -> None:
+        """Loses one of an aggregate's events."""
+        self._recorded[aggregate_id] = [each for each in self._recorded[aggregate_id] if each.version != version]
+
     def record_customer(
         self, customer_id: str, name: str, *, email: str = "zoe@example.com", erased: bool = False
     ) -> event_log_pb2.RecordedEvent:
@@ -106,14 +110,14 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
     def publish_raw(
         self,
         topic: str,
-        key: str,
+        key: str | None,
         value: bytes | None,
         headers: Headers,
         *,
         partition: int | None = None,
     ) -> None:
         """Sends any message."""
-        chosen = int(key[:8], 16) % PARTITIONS if partition is None else partition
+        chosen = int((key or "0")[:8], 16) % PARTITIONS if partition is None else partition
         self._producer.produce(topic, value=value, key=key, partition=chosen, headers=headers)
         self._producer.flush()
 
@@ -137,7 +141,8 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> AsyncIterator[event_log_pb2.ReadAggregateResponse]:
         """A range of versions in one chunk."""
-        wanted = range(request.after_version + 1, request.to_version + 1)
+        to = request.to_version if request.HasField("to_version") else self._position
+        wanted = range(request.after_version + 1, to + 1)
         events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
         yield event_log_pb2.ReadAggregateResponse(events=events)
 

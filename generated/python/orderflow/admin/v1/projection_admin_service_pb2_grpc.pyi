@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orderflow.admin.v1 import projection_admin_service_pb2 as _projection_admin_service_pb2
+from orderflow.admin.v1 import quarantine_pb2 as _quarantine_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -27,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProjectionAdminServiceStub:
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows the projections, and what they cannot project. Served by the
+    projector, any of several; retry on UNAVAILABLE.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +40,89 @@ class ProjectionAdminServiceStub:
     """Lists the projections that this projector runs. Refused with
     READ_MODEL_UNAVAILABLE while the index cannot be reached.
     """
+    ListQuarantine: _grpc.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]
+    """Lists what cannot be projected, oldest first. Refused with
+    READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    """
+    GetQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]
+    """Shows an entry with the message in which its failure was noticed. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND or READ_MODEL_UNAVAILABLE.
+    """
+    ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]
+    """Tries an entry again, after its cause was removed: reads the aggregate's
+    events from the event log and folds them from where its document is. When
+    all of them are in the document the entry is gone and later events are
+    projected again; no event that came meanwhile is lost. When it fails the
+    entry stays, with its new cause. A message that names no aggregate is
+    read again by the program as it is now.
+
+    Safe to repeat at any time. An event that kills the process that projects
+    it kills the one that replays it: have its cause removed before. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+    index, the event log or the customers cannot be reached; then repeat it.
+    """
+    SkipQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]
+    """Has the entry's version passed over, for good: the document is brought up
+    to date as if that version had changed nothing, and says afterwards that
+    it has that version. It then differs from the order that the commands
+    know; the entry is kept as a record of who decided that, when and why.
+    Prefer to remove the cause and to replay. Skipping a message that names no
+    aggregate only records that it needs no more attention.
+
+    A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+    VERSION_MISMATCH when the entry's version is another one (the metadata
+    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    """
 
 @_typing.type_check_only
 class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows the projections, and what they cannot project. Served by the
+    projector, any of several; retry on UNAVAILABLE.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProjections: _aio.UnaryUnaryMultiCallable[_projection_admin_service_pb2.ListProjectionsRequest, _projection_admin_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
     """Lists the projections that this projector runs. Refused with
     READ_MODEL_UNAVAILABLE while the index cannot be reached.
     """
+    ListQuarantine: _aio.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]  # type: ignore[assignment]
+    """Lists what cannot be projected, oldest first. Refused with
+    READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    """
+    GetQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
+    """Shows an entry with the message in which its failure was noticed. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND or READ_MODEL_UNAVAILABLE.
+    """
+    ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
+    """Tries an entry again, after its cause was removed: reads the aggregate's
+    events from the event log and folds them from where its document is. When
+    all of them are in the document the entry is gone and later events are
+    projected again; no event that came meanwhile is lost. When it fails the
+    entry stays, with its new cause. A message that names no aggregate is
+    read again by the program as it is now.
+
+    Safe to repeat at any time. An event that kills the process that projects
+    it kills the one that replays it: have its cause removed before. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+    index, the event log or the customers cannot be reached; then repeat it.
+    """
+    SkipQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]  # type: ignore[assignment]
+    """Has the entry's version passed over, for good: the document is brought up
+    to date as if that version had changed nothing, and says afterwards that
+    it has that version. It then differs from the order that the commands
+    know; the entry is kept as a record of who decided that, when and why.
+    Prefer to remove the cause and to replay. Skipping a message that names no
+    aggregate only records that it needs no more attention.
+
+    A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+    VERSION_MISMATCH when the entry's version is another one (the metadata
+    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    """
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows the projections, and what they cannot project. Served by the
+    projector, any of several; retry on UNAVAILABLE.
+    """
 
     @_abc_1.abstractmethod
     def ListProjections(
@@ -59,6 +132,63 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_projection_admin_service_pb2.ListProjectionsResponse, _abc.Awaitable[_projection_admin_service_pb2.ListProjectionsResponse]]:
         """Lists the projections that this projector runs. Refused with
         READ_MODEL_UNAVAILABLE while the index cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _quarantine_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_quarantine_pb2.ListQuarantineResponse], _abc.AsyncIterator[_quarantine_pb2.ListQuarantineResponse]]:
+        """Lists what cannot be projected, oldest first. Refused with
+        READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+        """
+
+    @_abc_1.abstractmethod
+    def GetQuarantined(
+        self,
+        request: _quarantine_pb2.GetQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.GetQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.GetQuarantinedResponse]]:
+        """Shows an entry with the message in which its failure was noticed. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND or READ_MODEL_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayQuarantined(
+        self,
+        request: _quarantine_pb2.ReplayQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.ReplayQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.ReplayQuarantinedResponse]]:
+        """Tries an entry again, after its cause was removed: reads the aggregate's
+        events from the event log and folds them from where its document is. When
+        all of them are in the document the entry is gone and later events are
+        projected again; no event that came meanwhile is lost. When it fails the
+        entry stays, with its new cause. A message that names no aggregate is
+        read again by the program as it is now.
+
+        Safe to repeat at any time. An event that kills the process that projects
+        it kills the one that replays it: have its cause removed before. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+        index, the event log or the customers cannot be reached; then repeat it.
+        """
+
+    @_abc_1.abstractmethod
+    def SkipQuarantined(
+        self,
+        request: _quarantine_pb2.SkipQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.SkipQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.SkipQuarantinedResponse]]:
+        """Has the entry's version passed over, for good: the document is brought up
+        to date as if that version had changed nothing, and says afterwards that
+        it has that version. It then differs from the order that the commands
+        know; the entry is kept as a record of who decided that, when and why.
+        Prefer to remove the cause and to replay. Skipping a message that names no
+        aggregate only records that it needs no more attention.
+
+        A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+        VERSION_MISMATCH when the entry's version is another one (the metadata
+        names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
         """
 
 def add_ProjectionAdminServiceServicer_to_server(servicer: ProjectionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
