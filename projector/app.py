@@ -86,7 +86,6 @@ async def _project(
     patience = Patience(stop, at_outage=consumer.pardon)
     try:
         opened = await patience.until_done(partial(index.open, orders_index.index_body()))
-        await patience.until_done(quarantine.load)
         async with (
             open_channel(settings.command_service_address) as commands,
             _open_redis(settings) as redis,

@@ -27,7 +27,7 @@ class Handler(Protocol):
     """What is done with messages. A handler that raises ends the consumer, and its messages come again."""
 
     async def assigned(self) -> None:
-        """Called before the first messages of partitions that this process has just been given."""
+        """Called when this process has been given partitions, before their first messages."""
 
     async def handle(self, messages: Sequence[Message]) -> None:
         """Finishes messages: returns when they need not come again."""
@@ -61,6 +61,7 @@ class BatchConsumer:
         self._hold_seconds = hold_seconds
         self._attempts: dict[Partition, Attempts] = {}
         self._counted: list[TopicPartition] = []
+        self._given = False
         self._holding = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
 
@@ -75,6 +76,9 @@ class BatchConsumer:
         try:
             while not stop.is_set():
                 messages = await self._next_batch()
+                if self._given:
+                    self._given = False
+                    await self._held(handler.assigned())
                 if messages:
                     await self._finish(handler, messages, stop)
         except asyncio.CancelledError:
@@ -121,7 +125,6 @@ class BatchConsumer:
         new = {_place(each) for each in messages} - self._attempts.keys()
         if new:
             await self._read_attempts(new, _firsts(messages))
-            await self._held(handler.assigned())
         doubted = [each for each in messages if self._attempts.get(_place(each), Attempts()).doubts(_offset(each))]
         for message in doubted:
             if stop.is_set():
@@ -224,6 +227,7 @@ class BatchConsumer:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         _log.info("partitions assigned", count=len(partitions))
+        self._given = True
         for each in partitions:
             self._attempts.pop((each.topic, each.partition), None)
         if self._holding:

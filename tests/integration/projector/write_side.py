@@ -66,9 +66,12 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
             await self._server.stop(None)
             self._server = None
 
-    def record(self, *events: OrderEvent) -> list[event_log_pb2.RecordedEvent]:
+    def record(self, *events: OrderEvent, traceparent: str = "") -> list[event_log_pb2.RecordedEvent]:
         """Appends orders' events to the log, without publishing them."""
-        return [self._append("order", event.order_id, event) for event in events]
+        recorded = [self._append("order", event.order_id, event) for event in events]
+        for each in recorded:
+            each.metadata.traceparent = traceparent
+        return recorded
 
     def forget(self, aggregate_id: str) -> None:
         """Loses an aggregate's events."""

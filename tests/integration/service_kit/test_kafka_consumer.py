@@ -426,15 +426,26 @@ async def test_what_is_handed_over_in_a_rebalance_is_not_held_against_it(topic: 
     assert set(seen) == {"begun=1 to=0"}
 
 
-async def test_new_partitions_are_told_of_before_their_first_messages_and_once(topic: Topic) -> None:
+async def test_new_partitions_are_told_of_before_their_first_messages(topic: Topic) -> None:
     handled = Handled()
-    async with consuming(topic.consumer(), handled):
-        topic.produce("a", partition=0)
-        await handled.until("a")
-        assert handled.assignments == 1
-        topic.produce("b", partition=0)
-        await handled.until("a", "b")
-        assert handled.assignments == 1
-        topic.produce("c", partition=1)
-        await handled.until("a", "b", "c")
-    assert handled.assignments == 2
+
+    async def after_assignment(messages: Sequence[Message]) -> None:
+        assert handler.assignments == 1
+        await handled.handle(messages)
+
+    handler = Doing(after_assignment)
+    async with consuming(topic.consumer(), handler):
+
+        async def assigned() -> bool:
+            return handler.assignments == 1
+
+        await eventually(assigned, what="an assignment without a message")
+        for number in range(3):
+            topic.produce(f"{number}", partition=number)
+        await handled.until("0", "1", "2")
+        async with consuming(topic.consumer(), Handled()):
+
+            async def assigned_again() -> bool:
+                return handler.assignments == 2
+
+            await eventually(assigned_again, what="an assignment after a rebalance")
