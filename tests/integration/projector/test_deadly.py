@@ -3,11 +3,11 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from event_schemas.orders import OrderEvent
 from tests.integration.projector.conftest import Settings, free_address, running
 from tests.integration.projector.elasticsearch_proxy import Answer, Bulk, ElasticsearchProxy, refused
 from tests.integration.projector.process import started
@@ -37,7 +37,7 @@ orders.evolve = deadly
 
 
 @pytest.fixture
-def python_path(tmp_path: Path) -> Iterator[str]:
+def python_path(tmp_path: Path) -> str:
     """Where a process finds a defect in its fold."""
     (tmp_path / "sitecustomize.py").write_text(_DEADLY)
     root = Path(__file__).parents[3]
@@ -56,10 +56,10 @@ async def test_a_message_that_kills_each_process_is_quarantined_and_everything_e
 ) -> None:
     write_side.record_customer(customer_id, "Zoë")
     others = [str(uuid.uuid4()) for _ in range(10)]
-    beside = [created(order_id=each, customer_id=customer_id) for each in others]
+    beside: list[OrderEvent] = [created(order_id=each, customer_id=customer_id) for each in others]
     event = shipped(order_id=order_id)
     event.tracking_number = "DEADLY"
-    life = [created(order_id=order_id, customer_id=customer_id), confirmed(order_id=order_id), event]
+    life: list[OrderEvent] = [created(order_id=order_id, customer_id=customer_id), confirmed(order_id=order_id), event]
     write_side.publish(*write_side.record(*beside[:5], *life), partition=_PARTITION)
     write_side.publish(*write_side.record(delivered(order_id=order_id), *beside[5:]), partition=_PARTITION)
     deaths = 0
