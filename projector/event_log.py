@@ -17,7 +17,7 @@ class History:
     """What happened to an aggregate since some version.
 
     Args:
-        events: one for each version, in order.
+        events: one for each version, in order; where the log lacks a version, that is the last one.
         origins: the spans of the commands that brought them, where they were traced.
     """
 
@@ -50,7 +50,7 @@ class EventLog:
     async def read(
         self, order_id: str, after: int, to: int, skips: Collection[int] = ()
     ) -> Sequence[OrderEvent | UnreadableEvent]:
-        """The order's events after version `after`, up to and with version `to`: one for each version.
+        """The order's events after version `after`, up to and with version `to`, as in a history.
 
         Raises:
             EventLogAway: the service does not answer in time.
@@ -74,8 +74,10 @@ class EventLog:
         for subject in (Subject(aggregate_type, id_, version) for version in range(after + 1, last + 1)):
             if subject.version in recorded and subject.version not in skips:
                 events.append(event_of(subject, recorded[subject.version]))
-            else:
-                events.append(subject.unreadable(EventsMissing("the event log does not have it")))
+                continue
+            events.append(subject.unreadable(EventsMissing("the event log does not have it")))
+            if subject.version not in skips:
+                break
         origins = (span_context_of(each.metadata.traceparent) for each in recorded.values())
         return History(events, [each for each in origins if each.is_valid])
 

@@ -1,5 +1,6 @@
 """The events of orders and customers, as they are read out of Kafka messages and the event log."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ from service_kit import cloudevents
 
 AggregateType: TypeAlias = Literal["order", "customer"]
 _AGGREGATE_TYPES: Mapping[str, AggregateType] = {"order": "order", "customer": "customer"}
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 Headers: TypeAlias = Sequence[tuple[str, str | bytes | None]]
 
 
@@ -115,6 +117,6 @@ def _subject(aggregate_type: str | None, aggregate_id: str, version: str) -> Sub
     known = _AGGREGATE_TYPES.get(aggregate_type or "")
     if known is None:
         raise Undecodable(f"an event of a {aggregate_type!r}")
-    if not is_id(aggregate_id) or not version.isdecimal() or int(version) < 1:
+    if not is_id(aggregate_id) or not _VERSION.fullmatch(version):
         raise Undecodable(f"an event of {known} {aggregate_id!r} in version {version!r}")
     return Subject(known, aggregate_id, int(version))

@@ -63,10 +63,11 @@ class Quarantine:
         """The ids of remembered entries in a state."""
         return [entry.id for entry in self._known.values() if entry.state == state]
 
-    async def look(self, ids: Collection[str]) -> Mapping[str, Found]:
-        """Those of the records that there are now."""
+    async def look(self, ids: Collection[str], *, messages: bool = False) -> Mapping[str, Found]:
+        """Those of the records that there are now, with or without their messages."""
+        source = None if messages else ["entry"]
         with as_outage():
-            response = await self._elasticsearch.mget(index=self._index, ids=list(ids))
+            response = await self._elasticsearch.mget(index=self._index, ids=list(ids), source_includes=source)
         found: dict[str, Found] = {}
         for each in response["docs"]:
             if "error" in each:

@@ -39,7 +39,7 @@ class QuarantineAdmin:
             QuarantineEntryNotFound: there is none.
         """
         async with _answered():
-            found = await self._quarantine.look([id_])
+            found = await self._quarantine.look([id_], messages=True)
         if id_ not in found:
             raise QuarantineEntryNotFound(id_)
         return with_event_json(found[id_].record)

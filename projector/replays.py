@@ -66,20 +66,20 @@ class Replays:
         """Finishes a replay that another process has begun, unless it does so itself."""
 
         async def finish() -> None:
-            found = (await self._quarantine.look([id_])).get(id_)
+            found = (await self._quarantine.look([id_], messages=True)).get(id_)
             if found is not None and found.record.entry.state == pb.QUARANTINE_STATE_REPLAYING:
                 await self._release(found)
 
         await self._patience.until_done(finish)
 
     async def _there(self, id_: str) -> Found:
-        found = await self._quarantine.look([id_])
+        found = await self._quarantine.look([id_], messages=True)
         if id_ not in found:
             raise QuarantineEntryNotFound(id_)
         return found[id_]
 
     async def _replay(self, id_: str) -> pb.QuarantineEntry | None:
-        found = (await self._quarantine.look([id_])).get(id_)
+        found = (await self._quarantine.look([id_], messages=True)).get(id_)
         if found is None:
             return None
         entry = found.record.entry

@@ -156,10 +156,16 @@ class BatchConsumer:
 
     async def _read_attempts(self, places: Collection[Partition], firsts: Mapping[Partition, int]) -> None:
         asked = [TopicPartition(*place) for place in places]
-        for each in await self._call(self._consumer.committed, asked, timeout=_CALL_SECONDS):
+        self._attempts.update(dict.fromkeys(places, Attempts()))
+        try:
+            committed = await self._call(self._consumer.committed, asked, timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            _raise_if_fatal(error.args[0])
+            return
+        for each in committed:
             place = (each.topic, each.partition)
-            same = each.offset == firsts[place]  # otherwise what was meant is not there any more
-            self._attempts[place] = Attempts.of(each.metadata) if same else Attempts()
+            if each.offset == firsts[place]:  # otherwise what was meant is not there any more
+                self._attempts[place] = Attempts.of(each.metadata)
 
     async def _count(
         self,

@@ -35,6 +35,7 @@ _NAMELESS: dict[str, tuple[str | None, bytes | None, Headers]] = {
     "a null key": (None, _CREATED, _headers()),
     "another key": ("0000", _CREATED, _headers()),
     "a version that is no number": (_ORDER, _CREATED, _headers(ce_aggregateversion="one")),
+    "a version that no number holds": (_ORDER, _CREATED, _headers(ce_aggregateversion="9" * 30)),
     "a version below 1": (_ORDER, _CREATED, _headers(ce_aggregateversion="0")),
     "another kind of aggregate": (_ORDER, b"", _headers(ce_aggregatetype="stock_item")),
     "an id that is none": ("1", b"", _headers(ce_subject="1")),
@@ -152,6 +153,14 @@ def _version_that_the_log_has_lost(write_side: WriteSide, order_id: str, custome
     write_side.publish(recorded[0], recorded[3], partition=_POISONED)
 
 
+def _version_far_ahead(write_side: WriteSide, order_id: str, customer_id: str) -> None:
+    recorded = write_side.record(
+        created(order_id=order_id, customer_id=customer_id), confirmed(order_id=order_id), shipped(order_id=order_id)
+    )
+    recorded[2].version = 10**17
+    write_side.publish(*recorded, partition=_POISONED)
+
+
 def _document_that_elasticsearch_rejects(write_side: WriteSide, order_id: str, customer_id: str) -> None:
     event = shipped(order_id=order_id)
     event.tracking_number = "x" * 40_000
@@ -215,6 +224,7 @@ def broken_fold(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     ("poison", "cause"),
     [
         (_version_that_the_log_has_lost, "EventsMissing"),
+        (_version_far_ahead, "EventsMissing"),
         (_document_that_elasticsearch_rejects, "DocumentRejected"),
         (_event_of_which_no_document_can_be_made, "DocumentRejected"),
         (_event_in_the_log_that_is_not_known, "Undecodable"),

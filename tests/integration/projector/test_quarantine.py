@@ -314,6 +314,25 @@ async def test_after_a_restart_elsewhere_a_quarantined_orders_events_pass_by(
     assert await read_side.view(order.id) == order.folded()
 
 
+@pytest.mark.usefixtures("projector")
+async def test_an_event_that_passes_by_while_its_order_is_replayed_is_not_lost(
+    write_side: WriteSide, read_side: ReadSide, quarantine: QuarantineClient, order: Poisoned
+) -> None:
+    order.publish()
+    await quarantine.has(order.entry)
+    await read_side.caught_up()
+    order.become_known()
+
+    async def passes_by() -> None:
+        order.deliver()
+        await read_side.caught_up()
+
+    write_side.while_read = [passes_by]
+    assert await quarantine.replay(order.entry) is None
+    assert await read_side.view(order.id) == order.folded()
+    assert len(order.events) == 5
+
+
 async def test_no_event_is_lost_that_comes_while_orders_are_replayed(
     settings: Settings, write_side: WriteSide, read_side: ReadSide, quarantine: QuarantineClient, customer_id: str
 ) -> None:
@@ -354,7 +373,7 @@ async def test_a_replay_whose_process_died_is_finished_by_the_next(
         order.deliver()
         await read_side.caught_up()
     store = Quarantine(read_side.elasticsearch, read_side.quarantine)
-    (found,) = (await store.look([order.entry])).values()
+    (found,) = (await store.look([order.entry], messages=True)).values()
     found.record.entry.state = pb.QUARANTINE_STATE_REPLAYING
     if skipped:
         found.record.entry.skips.add(version=3, actor="Ada", reason="a test")

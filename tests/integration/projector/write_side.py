@@ -36,6 +36,8 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         self.customers: dict[str, customer_pb2.Customer] = {}
         self.meanwhile: list[Callable[[], Awaitable[None]]] = []
         """What happens, look-up by look-up, while a look-up's answer is on its way."""
+        self.while_read: list[Callable[[], Awaitable[None]]] = []
+        """What happens, read by read, after an aggregate's events were read and before the reader has them."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
         self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
@@ -148,6 +150,8 @@ class WriteSide(customer_service_pb2_grpc.CustomerServiceServicer, event_log_pb2
         wanted = range(request.after_version + 1, to + 1)
         events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
         yield event_log_pb2.ReadAggregateResponse(events=events)
+        if self.while_read:
+            await self.while_read.pop(0)()
 
     def _append(self, aggregate_type: str, aggregate_id: str, event: Any) -> event_log_pb2.RecordedEvent:
         self._position += 1
