@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ordersctl import customers, demo, operations, order_commands, order_queries, rebuilds
+from ordersctl import customers, demo, operations, order_commands, order_queries, quarantine, rebuilds
 from ordersctl.client import Addresses
 from ordersctl.command import JSON_HELP, LEAST_TIMEOUT, Settings, examples_text
 
@@ -43,6 +43,7 @@ def build() -> typer.Typer:
     app.add_typer(_orders(), name="order")
     app.add_typer(customers.app, name="customer")
     app.add_typer(_projections(), name="projection")
+    app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(operations.relay, name="relay")
     return app
 
