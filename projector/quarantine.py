@@ -83,13 +83,13 @@ class Quarantine:
         return found
 
     async def add(self, records: Mapping[str, Record]) -> None:
-        """Quarantines; what is quarantined already stays as it is, with its first failure."""
+        """Quarantines; what is quarantined already, or skipped, stays as it is."""
         await self._create()
         present = await self.look(records)
         writes = {
             id_: (_over(record, present.get(id_)), present[id_].state if id_ in present else None)
             for id_, record in records.items()
-            if id_ not in present or present[id_].record.entry.state != pb.QUARANTINE_STATE_QUARANTINED
+            if id_ not in present or not _settles(present[id_].record.entry, record.entry.version)
         }
         await self._write(writes)
 
@@ -164,6 +164,11 @@ class Quarantine:
             except BadRequestError as error:
                 if error.error != "resource_already_exists_exception":
                     raise
+
+
+def _settles(entry: pb.QuarantineEntry, version: int) -> bool:
+    """Whether an entry says already what happens to a version that fails."""
+    return entry.state == pb.QUARANTINE_STATE_QUARANTINED or any(each.version == version for each in entry.skips)
 
 
 def _over(record: Record, present: Found | None) -> Record:
