@@ -26,7 +26,7 @@ from projector.events import UnreadableEvent, subject_of
 from projector.folding import Failure
 from projector.patience import Patience
 from projector.projection import Failures, OrderProjection, Skips
-from projector.quarantine import Entries, Quarantine
+from projector.quarantine import Entries, Quarantine, Record
 from projector.quarantine_records import aggregate_record, entry_id, headers_of, key_of, message_record, skipped
 from projector.replays import Replays
 from projector.tracing import Spans, silent
@@ -78,7 +78,7 @@ class BatchHandler:
             batch.fail(batch.orders, await self._failures(batch.orders, self._projection.project))
             batch.fail(batch.customers, await self._failures(batch.customers, self._projection.follow_customers))
             if batch.records:
-                await self._patience.until_done(partial(self._quarantine.add, batch.records))
+                await self._quarantined(batch.records)
 
     async def condemn(self, message: Message) -> None:
         """Quarantines what a message is about, without reading its value."""
@@ -92,7 +92,12 @@ class BatchHandler:
             record = aggregate_record(
                 subject.aggregate_type, subject.aggregate_id, failure, message, time_us=self._now_us()
             )
-        await self._patience.until_done(partial(self._quarantine.add, {record.entry.id: record}))
+        await self._quarantined({record.entry.id: record})
+
+    async def _quarantined(self, records: Mapping[str, Record]) -> None:
+        """Quarantines; what an operator has passed over meanwhile, perhaps in another generation, is passed over."""
+        for id_ in await self._patience.until_done(partial(self._quarantine.add, records)):
+            await self._replays.replay(id_)
 
     def _shown(self) -> AbstractContextManager[None]:
         return nullcontext() if self._is_live() else silent()

@@ -110,19 +110,23 @@ class Quarantine:
                 self._known.pop(id_, None)
         return found
 
-    async def add(self, records: Mapping[str, Record]) -> None:
-        """Quarantines; what is quarantined already stays as it is, with its first failure.
-
-        A message that names no aggregate and was skipped needs no more attention.
-        """
+    async def add(self, records: Mapping[str, Record]) -> Sequence[str]:
+        """Quarantines; what is quarantined already, or skipped, stays as it is. Answers the ids of what is skipped."""
         await self._create()
         present = await self.look(records)
+        news = {
+            id_: record
+            for id_, record in records.items()
+            if id_ not in present or present[id_].record.entry.state != pb.QUARANTINE_STATE_QUARANTINED
+        }
+        passed = [id_ for id_ in news.keys() & present.keys() if _skips(present[id_], news[id_].entry.version)]
         writes = {
             id_: (_with_skips(record, present.get(id_)), present[id_].state if id_ in present else None)
-            for id_, record in records.items()
-            if id_ not in present or not _is_settled(present[id_].record.entry)
+            for id_, record in news.items()
+            if id_ not in passed
         }
         await self._write(writes)
+        return passed
 
     async def replace(self, found: Found, record: Record) -> Found:
         """Writes a record of the generation over one that was read, or where there was none."""
@@ -251,8 +255,8 @@ def _found(own: tuple[Record, State] | None, common: tuple[Record, State] | None
     return Found(record, state, skipped, skipped_state)
 
 
-def _is_settled(entry: pb.QuarantineEntry) -> bool:
-    return entry.state == pb.QUARANTINE_STATE_QUARANTINED or (bool(entry.skips) and not entry.aggregate_type)
+def _skips(found: Found, version: int) -> bool:
+    return any(each.version == version for each in found.record.entry.skips)
 
 
 def _with_skips(record: Record, found: Found | None, *more: pb.QuarantineSkip) -> Record:

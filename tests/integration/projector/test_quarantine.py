@@ -12,14 +12,16 @@ from event_schemas import orders as order_events
 from orderflow.admin.v1 import quarantine_pb2 as pb
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import views_pb2
-from projector.quarantine import Quarantine
+from projector.generations import Generations
+from projector.quarantine import Quarantine, Record
 from read_models import orders
+from read_models.read_model import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.quarantine_client import QUARANTINED, SKIPPED, QuarantineClient, refusal_of
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
-from tests.unit.read_models.builders import confirmed, created, delivered, euros, paid, shipped
+from tests.unit.read_models.builders import at, confirmed, created, delivered, euros, paid, shipped
 
 
 class Poisoned:
@@ -242,17 +244,42 @@ async def test_an_order_that_only_a_forged_message_named_can_be_skipped_and_live
     assert await read_side.view(order.id) == order.folded()
 
 
-@pytest.mark.usefixtures("projector")
-async def test_a_message_without_an_aggregate_can_be_skipped(
-    write_side: WriteSide, read_side: ReadSide, quarantine: QuarantineClient
+async def test_what_was_skipped_is_no_new_failure_when_it_comes_again(
+    settings: Settings, write_side: WriteSide, read_side: ReadSide, quarantine: QuarantineClient, order: Poisoned
 ) -> None:
     topic = write_side.topics["order"]
     write_side.publish_raw(topic, None, b"junk", [], partition=2)
-    entry = await quarantine.has(f"{topic}/2/0")
-    skipped = await quarantine.skip(entry.id, 0, reason="a test")
-    assert (skipped.state, skipped.skips[0].reason) == (SKIPPED, "a test")
-    await read_side.caught_up()
-    assert await quarantine.replay(entry.id) == skipped
+    order.publish()
+    async with running(settings):
+        nameless, named = await quarantine.has(f"{topic}/2/0"), await quarantine.has(order.entry)
+        skipped = [await quarantine.skip(nameless.id, 0, reason="a test"), await quarantine.skip(named.id, 3)]
+        assert (skipped[0].state, skipped[0].skips[0].reason) == (SKIPPED, "a test")
+        await read_side.caught_up()
+        assert await quarantine.replay(nameless.id) == skipped[0]
+    await read_side.forget_offsets()
+    async with running(settings):
+        await read_side.caught_up()
+        assert {entry.id: entry for entry in await quarantine.entries()} == {entry.id: entry for entry in skipped}
+
+
+async def test_of_several_failures_of_an_aggregate_the_first_is_kept_until_it_is_settled(read_side: ReadSide) -> None:
+    store = Quarantine(read_side.elasticsearch, read_side.quarantine)
+    entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1))
+    later = pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))
+
+    async def kept(*added: pb.QuarantineEntry) -> pb.QuarantineEntry:
+        for each in added:
+            await store.add({each.id: Record(entry=each)})
+        return (await store.look(["order/1"]))["order/1"].record.entry
+
+    assert await kept(entry, later) == entry
+    found = (await store.look(["order/1"], messages=True))["order/1"]
+    found.record.entry.state = SKIPPED
+    found.record.entry.skips.add(version=3, actor="Ada")
+    await store.replace(found, found.record)
+    assert await kept(entry) == found.record.entry
+    later.skips.extend(found.record.entry.skips)
+    assert await kept(pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))) == later
 
 
 @pytest.mark.usefixtures("projector")
@@ -372,13 +399,14 @@ async def test_a_replay_whose_process_died_is_finished_by_the_next(
         await quarantine.has(order.entry)
         order.deliver()
         await read_side.caught_up()
-    store = Quarantine(read_side.elasticsearch, read_side.quarantine)
+    live = await Generations(read_side.elasticsearch, ORDERS, read_side.prefix).live()
+    store = Quarantine(read_side.elasticsearch, read_side.quarantine, live)
     (found,) = (await store.look([order.entry], messages=True)).values()
-    found.record.entry.state = pb.QUARANTINE_STATE_REPLAYING
     if skipped:
-        found.record.entry.skips.add(version=3, actor="Ada", reason="a test")
+        found = await store.skip(found, pb.QuarantineSkip(version=3, actor="Ada", reason="a test"))
     else:
         order.become_known()
+    found.record.entry.state = pb.QUARANTINE_STATE_REPLAYING
     await store.replace(found, found.record)
     async with running(settings):
         await read_side.has(order.id, version=5)

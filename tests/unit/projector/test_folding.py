@@ -104,6 +104,13 @@ async def test_a_skipped_version_changes_nothing_but_the_version(come: list[int]
     assert failure is None
 
 
+async def test_the_view_has_a_skipped_version_even_when_nothing_came_after_it() -> None:
+    expected = _at(3)
+    assert expected
+    expected.version = 4
+    assert await folded(ORDER, _at(3), [_EVENTS[4]], EventLogInMemory(), skips={4}) == (expected, None)
+
+
 async def test_an_orders_first_version_is_never_skipped() -> None:
     assert await folded(ORDER, None, [_EVENTS[1]], EventLogInMemory(), skips={1}) == (_at(1), None)
 

@@ -136,15 +136,15 @@ class QuarantineEntry(_message.Message):
     aggregate.
     """
     topic: _builtins.str
-    """Topic of the message in which that was noticed; empty where a rebuild
-    noticed it in the event log.
+    """Topic of the message in which a failure was first noticed; empty where a
+    rebuild noticed it in the event log.
     """
     partition: _builtins.int
     """Its partition."""
     offset: _builtins.int
     """Its offset."""
     event_type: _builtins.str
-    """The type of event that the message says it carries; may be empty."""
+    """The type of event that this message says it carries; may be empty."""
     cause: _builtins.str
     """What fails, for people: the kind of failure and its text, without personal
     data. After a replay that failed, its cause.
@@ -356,9 +356,10 @@ class GetQuarantinedResponse(_message.Message):
 
     @_builtins.property
     def message(self) -> Global___QuarantinedMessage:
-        """The message in which the failure was noticed; unset where a rebuild noticed
-        it. Where its version is later than the entry's, or it is unset, the event
-        itself is in the event log.
+        """The message in which a failure was first noticed. It can be about another
+        version than the entry's: later, where Kafka did not bring the entry's;
+        earlier, where a replay got past it. Unset where a rebuild noticed it. Each
+        event is in the event log.
         """
 
     def __init__(
