@@ -172,10 +172,16 @@ class Quarantine:
         """Deletes the records of generations that are no more; what is skipped stays."""
         await self._create()
         stay = ["", *(each.writers for each in generations)]
-        with as_outage():
-            await self._elasticsearch.delete_by_query(
-                index=self._index, query={"bool": {"must_not": {"terms": {"writers": stay}}}}, conflicts="proceed"
-            )
+        others = {"bool": {"must_not": {"terms": {"writers": stay}}}}
+        while True:
+            with as_outage():
+                response = await self._elasticsearch.search(
+                    index=self._index, query=others, source=False, size=_PAGE, allow_partial_search_results=False
+                )
+                deletes = [{"delete": {"_id": hit["_id"]}} for hit in response["hits"]["hits"]]
+                if not deletes:
+                    return
+                await self._elasticsearch.bulk(index=self._index, operations=deletes, refresh=True)
 
     async def pages(self, states: States = ()) -> AsyncIterator[Page]:
         """All entries, or those in some states; oldest first."""

@@ -73,8 +73,10 @@ class QuarantineAdmin:
         return await self._in_all(id_, lambda replays: replays.skip(id_, version, actor, reason))
 
     async def _of(self, generation: int) -> Quarantine:
+        if not generation:
+            return self._quarantine(await self._generations.live())
         for each in await self._generations.all():
-            if each.number == generation or (each.live and not generation):
+            if each.number == generation:
                 return self._quarantine(each)
         raise GenerationNotFound(f"there is no generation {generation}")
 

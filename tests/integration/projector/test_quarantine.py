@@ -12,7 +12,7 @@ from event_schemas import orders as order_events
 from orderflow.admin.v1 import quarantine_pb2 as pb
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import views_pb2
-from projector.generations import Generations
+from projector.generations import Generation, Generations
 from projector.quarantine import Quarantine, Record
 from read_models import orders
 from read_models.read_model import ORDERS
@@ -263,8 +263,8 @@ async def test_what_was_skipped_is_no_new_failure_when_it_comes_again(
 
 
 async def test_of_several_failures_of_an_aggregate_the_first_is_kept_until_it_is_settled(read_side: ReadSide) -> None:
-    store = Quarantine(read_side.elasticsearch, read_side.quarantine)
-    entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1))
+    store = Quarantine(read_side.elasticsearch, read_side.quarantine, Generation("orders-000007", "orders-7", ""))
+    entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1), generation=7)
     later = pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))
 
     async def kept(*added: pb.QuarantineEntry) -> pb.QuarantineEntry:
@@ -274,11 +274,12 @@ async def test_of_several_failures_of_an_aggregate_the_first_is_kept_until_it_is
 
     assert await kept(entry, later) == entry
     found = (await store.look(["order/1"], messages=True))["order/1"]
-    found.record.entry.state = SKIPPED
-    found.record.entry.skips.add(version=3, actor="Ada")
-    await store.replace(found, found.record)
-    assert await kept(entry) == found.record.entry
-    later.skips.extend(found.record.entry.skips)
+    found = await store.skip(found, pb.QuarantineSkip(version=3, actor="Ada"))
+    await store.remove(found)
+    assert found.common is not None
+    assert await kept(entry) == found.common.entry
+    later.skips.extend(found.common.entry.skips)
+    later.generation = 7
     assert await kept(pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))) == later
 
 
