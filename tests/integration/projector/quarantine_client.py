@@ -26,6 +26,19 @@ class QuarantineClient:
         chunks = self._admin.ListQuarantine(request, wait_for_ready=True)
         return [entry async for chunk in chunks for entry in chunk.entries]
 
+    async def is_there(self) -> None:
+        """Returns when the quarantine can be read."""
+
+        async def readable() -> bool:
+            try:
+                return await self.entries() == []
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                return False
+
+        await eventually(readable, what="the quarantine")
+
     async def has(self, id_: str, *, version: int | None = None) -> pb.QuarantineEntry:
         """An entry, once there is one that is quarantined."""
 
