@@ -137,9 +137,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 25
     """This server does not offer what was asked for. Do not retry."""
-    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 30
+    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 40
     """There is no such entry in the quarantine; a replay may have removed it."""
-    ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 31
+    ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 41
     """The version that is to be skipped is the aggregate's first: no later event
     can be folded without it. Remove the cause and replay.
     """
@@ -268,9 +268,9 @@ Retry with backoff.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 25
 """This server does not offer what was asked for. Do not retry."""
-ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 30
+ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 40
 """There is no such entry in the quarantine; a replay may have removed it."""
-ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 31
+ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 41
 """The version that is to be skipped is the aggregate's first: no later event
 can be folded without it. Remove the cause and replay.
 """
