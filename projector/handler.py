@@ -108,7 +108,8 @@ class BatchHandler:
         if not failures:
             return failures
         found = await self._look(entry_id(deliveries.aggregate_type, id_) for id_ in failures)
-        news = {id_: skips for id_, skips in _skips(found.values()).items() if failures[id_].version in skips}
+        # Another process may have had the version skipped that fails here.
+        news = {id_: each for id_, each in _skips(found.values()).items() if failures[id_].version in each}
         again = {id_: deliveries.events[id_] for id_ in news}
         left = {id_: failure for id_, failure in failures.items() if id_ not in again}
         return {**left, **await project(again, deliveries.spans, news)}

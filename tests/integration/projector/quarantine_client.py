@@ -26,6 +26,19 @@ class QuarantineClient:
         chunks = self._admin.ListQuarantine(request, wait_for_ready=True)
         return [entry async for chunk in chunks for entry in chunk.entries]
 
+    async def is_there(self) -> None:
+        """Returns when the quarantine can be read."""
+
+        async def readable() -> bool:
+            try:
+                return await self.entries() == []
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                return False
+
+        await eventually(readable, what="the quarantine")
+
     async def has(self, id_: str, *, version: int | None = None) -> pb.QuarantineEntry:
         """An entry, once there is one that is quarantined."""
 
@@ -40,9 +53,10 @@ class QuarantineClient:
 
         return await eventually(there, what=f"{id_} in the quarantine")
 
-    async def get(self, id_: str) -> pb.GetQuarantinedResponse:
+    async def get(self, id_: str, *, generation: int = 0) -> pb.GetQuarantinedResponse:
         """An entry with its message."""
-        return await self._admin.GetQuarantined(pb.GetQuarantinedRequest(id=id_), wait_for_ready=True)
+        request = pb.GetQuarantinedRequest(id=id_, generation=generation)
+        return await self._admin.GetQuarantined(request, wait_for_ready=True)
 
     async def replay(self, id_: str, *, traceparent: str = "") -> pb.QuarantineEntry | None:
         """What is left of an entry after a replay."""

@@ -23,8 +23,8 @@ def _headers(**changes: str) -> Headers:
     recorded = event_log_pb2.RecordedEvent(
         aggregate_type="order", aggregate_id=_ORDER, version=1, event_type="orderflow.orders.v1.OrderCreated"
     )
-    headers = dict(headers_of(recorded, traceparent="", tracestate=""))
-    return list({**headers, **{name: value.encode() for name, value in changes.items()}}.items())
+    texts = {**dict(headers_of(recorded, traceparent="", tracestate="")), **changes}
+    return [(name, str(text).encode()) for name, text in texts.items()]
 
 
 _CREATED = created(order_id=_ORDER).SerializeToString()

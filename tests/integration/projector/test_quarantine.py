@@ -59,6 +59,11 @@ class Poisoned:
         for version, event_type in self._types.items():
             self._recorded[version - 1].event_type = event_type
 
+    def become_unknown(self) -> None:
+        """As for a program that does not know the type."""
+        for version in self._types:
+            self._recorded[version - 1].event_type = "orderflow.orders.v1.OrderTeleported"
+
     def folded(self, *, skips: Sequence[int] = ()) -> views_pb2.OrderView:
         """What all events but the skipped ones say."""
         view = None
@@ -324,6 +329,28 @@ async def test_what_one_projector_quarantines_another_replays_and_both_know(
             await read_side.has(each.id, version=6)
             assert await read_side.view(each.id) == each.folded()
         assert await quarantine.entries() == []
+
+
+async def test_a_skip_that_a_process_was_not_told_of_holds_there_too(
+    settings: Settings, read_side: ReadSide, quarantine: QuarantineClient, order: Poisoned
+) -> None:
+    async with running(settings):
+        await quarantine.is_there()
+        entry = pb.QuarantineEntry(
+            id=order.entry,
+            aggregate_type="order",
+            aggregate_id=order.id,
+            version=3,
+            state=SKIPPED,
+            quarantine_time=at(1),
+            skips=[pb.QuarantineSkip(version=3, actor="Ada")],
+        )
+        await Quarantine(read_side.elasticsearch, read_side.quarantine).add({entry.id: Record(entry=entry)})
+        order.publish()
+        await read_side.has(order.id, version=4)
+        await read_side.caught_up()
+        assert await quarantine.entries() == [entry]
+    assert await read_side.view(order.id) == order.folded(skips=[3])
 
 
 async def test_after_a_restart_elsewhere_a_quarantined_orders_events_pass_by(

@@ -155,9 +155,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     the time of the call. Start a projector that writes its mapping, wait until
     ListProjections shows no lag, and ask again.
     """
-    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 34
+    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 40
     """There is no such entry in the quarantine; a replay may have removed it."""
-    ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 35
+    ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 41
     """The version that is to be skipped is the aggregate's first: no later event
     can be folded without it. Remove the cause and replay.
     """
@@ -304,9 +304,9 @@ ERROR_REASON_GENERATION_BEHIND: ErrorReason.ValueType  # 33
 the time of the call. Start a projector that writes its mapping, wait until
 ListProjections shows no lag, and ask again.
 """
-ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 34
+ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 40
 """There is no such entry in the quarantine; a replay may have removed it."""
-ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 35
+ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 41
 """The version that is to be skipped is the aggregate's first: no later event
 can be folded without it. Remove the cause and replay.
 """
