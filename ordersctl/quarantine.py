@@ -17,6 +17,9 @@ from ordersctl.output import Rows
 
 app = typer.Typer(no_args_is_help=True, help="What cannot be shown to queries, and what is done about it.")
 EntryId = Annotated[str, typer.Argument(metavar="ENTRY", help="As the list names it, such as order/ORDER_ID.")]
+Generation = Annotated[
+    int | None, typer.Option(min=1, help="As `projection list` shows them.", show_default="the live one")
+]
 _PREFIX = "QUARANTINE_STATE_"
 _STYLES = {"quarantined": "red", "replaying": "yellow", "skipped": "dim"}
 _SHOWN_BYTES = 32
@@ -38,11 +41,12 @@ async def list_entries(
         list[State] | None,
         typer.Option(case_sensitive=False, help="Only entries in this state; can be repeated."),
     ] = None,
+    generation: Generation = None,
 ) -> None:
     """List what cannot be shown to queries, oldest first."""
     states = [pb.QuarantineState.Value(f"{_PREFIX}{each.name}") for each in state or ()]
     rows = Rows(session.output, _entry_table)
-    request = pb.ListQuarantineRequest(states=states)
+    request = pb.ListQuarantineRequest(states=states, generation=generation or 0)
     async for chunk in session.client.stream(session.client.projections.ListQuarantine, request):
         rows.add(chunk.entries)
     if not session.output.as_json and not rows.count:
@@ -50,9 +54,9 @@ async def list_entries(
 
 
 @command(app, "show", "quarantine show order/ORDER_ID", "quarantine show ENTRY --json | jq -r .event_json | jq")
-async def show(session: Session, *, entry: EntryId) -> None:
+async def show(session: Session, *, entry: EntryId, generation: Generation = None) -> None:
     """Show an entry and the message in which its failure was noticed."""
-    request = pb.GetQuarantinedRequest(id=entry)
+    request = pb.GetQuarantinedRequest(id=entry, generation=generation or 0)
     response = await session.client.call(session.client.projections.GetQuarantined, request)
     rows = [*_rows(response.entry), *_message_rows(response.message), ("event", response.event_json)]
     session.output.message(response, tables.facts(rows))
@@ -112,10 +116,11 @@ def _rows(entry: pb.QuarantineEntry) -> list[tables.Row]:
         ("entry", entry.id),
         ("state", _state(entry)),
         ("version", str(entry.version or "")),
+        ("generation", str(entry.generation or "")),
         ("cause", entry.cause),
         ("since", tables.time_text(entry.quarantine_time)),
         ("event type", entry.event_type),
-        ("message", f"{entry.topic}/{entry.partition}/{entry.offset}"),
+        ("message", f"{entry.topic}/{entry.partition}/{entry.offset}" if entry.topic else ""),
     ]
     for each in entry.skips:
         what = f"version {each.version}" if each.version else "the message"
