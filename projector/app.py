@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,6 @@ from functools import partial
 
 import grpc
 import structlog
-from confluent_kafka import Message
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -33,6 +32,8 @@ from projector.offsets import TopicOffsets
 from projector.patience import Patience
 from projector.progress import Progress
 from projector.projection import OrderProjection
+from projector.quarantine import Quarantine
+from projector.quarantine_admin import QuarantineAdmin
 from projector.rebuild.comparison import Comparison
 from projector.rebuild.fill import Fill
 from projector.rebuild.log_reader import LogReader
@@ -40,12 +41,12 @@ from projector.rebuild.progress import RebuildProgress
 from projector.rebuild.rebuild import Rebuild, Tools
 from projector.rebuild.rebuilds import Rebuilds
 from projector.rebuild.switch import Switch
+from projector.replays import Replays
 from projector.settings import ProjectorSettings
-from projector.tracing import silent
 from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.grpc_server import GrpcServer
-from service_kit.kafka_consumer import BatchConsumer, Partition
+from service_kit.kafka_consumer import BatchConsumer
 from service_kit.view_cache import ViewCache
 
 _SERVICE = projection_admin_service_pb2.DESCRIPTOR.services_by_name["ProjectionAdminService"]
@@ -61,6 +62,18 @@ class _Neighbors:
     commands: grpc.aio.Channel
     generations: Generations
     groups: Groups
+    quarantine: Callable[[Generation], Quarantine]
+    fed: dict[str, Replays]
+
+
+@dataclass(frozen=True)
+class _Projecting:
+    """What brings events into one generation."""
+
+    projection: OrderProjection
+    views: CachedViews
+    quarantine: Quarantine
+    replays: Replays
 
 
 async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
@@ -79,10 +92,12 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         resources.push_async_callback(lag.close)
         generations = Generations(elasticsearch, ORDERS, settings.read_index_prefix)
         groups = Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag)
-        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups)
+        quarantine = partial(Quarantine, elasticsearch, f"{settings.read_index_prefix}-quarantine")
+        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups, quarantine, {})
         rebuilds = _rebuilds(settings, neighbors, Patience(stop))
         server = GrpcServer(settings, {"elasticsearch": generations.check, "kafka": offsets.check})
-        servicer = ProjectionAdminServicer(Progress(ORDERS.name, generations, groups), rebuilds)
+        progress = Progress(ORDERS.name, generations, groups)
+        servicer = ProjectionAdminServicer(progress, rebuilds, QuarantineAdmin(generations, quarantine, neighbors.fed))
         projection_admin_service_pb2_grpc.add_ProjectionAdminServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
@@ -108,7 +123,34 @@ def _feeds(settings: ProjectorSettings, neighbors: _Neighbors) -> Feeds:
 async def _project(
     settings: ProjectorSettings, neighbors: _Neighbors, generation: Generation, feeds: Feeds, stop: asyncio.Event
 ) -> None:
-    patience = Patience(stop)
+    group_id = neighbors.groups.id_of(generation)
+    consumer = BatchConsumer(_kafka(settings, group_id), _topics(settings), batch_size=settings.batch_size)
+    patience = Patience(stop, at_outage=consumer.pardon)
+    projecting = _projecting(settings, neighbors, generation, patience)
+    handler = BatchHandler(
+        projecting.projection,
+        projecting.quarantine,
+        projecting.replays,
+        patience,
+        group=group_id,
+        is_live=partial(feeds.is_live, generation),
+        now_us=_now_us,
+    )
+    neighbors.fed[generation.writers] = projecting.replays
+    try:
+        async with asyncio.TaskGroup() as group:
+            paying = group.create_task(projecting.views.keep_paying())
+            await consumer.run(handler, stop)
+            paying.cancel()
+    except* Outage:
+        _log.warning("stopped in an outage; events not finished come again", index=generation.index)
+    finally:
+        del neighbors.fed[generation.writers]
+
+
+def _projecting(
+    settings: ProjectorSettings, neighbors: _Neighbors, generation: Generation, patience: Patience
+) -> _Projecting:
     views = _cached_views(settings, neighbors, generation, patience)
     documents = Documents(
         neighbors.elasticsearch, generation, patience, cached=settings.cached_documents, now_us=_now_us
@@ -116,23 +158,9 @@ async def _project(
     customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
     event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
     projection = OrderProjection(documents, views, customers, event_log, patience)
-    group_id = neighbors.groups.id_of(generation)
-    handler = BatchHandler(projection, group=group_id)
-
-    async def handle(messages: Sequence[Message]) -> Mapping[Partition, int]:
-        if feeds.is_live(generation):
-            return await handler.handle(messages)
-        with silent():  # the live generation's spans show what happened
-            return await handler.handle(messages)
-
-    consumer = BatchConsumer(_kafka(settings, group_id), _topics(settings), batch_size=settings.batch_size)
-    try:
-        async with asyncio.TaskGroup() as group:
-            paying = group.create_task(views.keep_paying())
-            await consumer.run(handle, stop)
-            paying.cancel()
-    except* Outage:
-        _log.warning("stopped in an outage; events not finished come again", index=generation.index)
+    quarantine = neighbors.quarantine(generation)
+    replays = Replays(quarantine, projection, event_log, patience, now_us=_now_us)
+    return _Projecting(projection, views, quarantine, replays)
 
 
 def _cached_views(
@@ -153,21 +181,34 @@ def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Pati
     switch = Switch(generations, groups, patience)
 
     def fill(generation: Generation) -> Fill:
+        projecting = _projecting(settings, neighbors, generation, patience)
         return Fill(
             ORDERS,
             neighbors.elasticsearch,
             generation,
             customers,
             patience,
+            quarantine=projecting.quarantine,
+            replays=projecting.replays,
             window=settings.cached_documents,
             now_us=_now_us,
         )
 
-    def comparison(before_us: int) -> Comparison:
-        return Comparison(ORDERS, neighbors.elasticsearch, generations, event_log, patience, before_us=before_us)
+    def comparison(generation: Generation, before_us: int) -> Comparison:
+        return Comparison(
+            ORDERS,
+            neighbors.elasticsearch,
+            generations,
+            event_log,
+            patience,
+            quarantine=neighbors.quarantine(generation),
+            before_us=before_us,
+        )
 
     log = LogReader(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
-    tools = Tools(generations, groups, log, fill, comparison, switch, patience, ORDERS.aggregate_type)
+    tools = Tools(
+        generations, groups, log, fill, comparison, neighbors.quarantine, switch, patience, ORDERS.aggregate_type
+    )
 
     def make(generation: Generation, progress: RebuildProgress, ignore_differences: bool) -> Rebuild:  # noqa: FBT001
         return Rebuild(tools, generation, progress, ignore_differences=ignore_differences)

@@ -16,7 +16,6 @@ from opentelemetry.trace import SpanKind
 
 from projector.elasticsearch_errors import as_outage, item_failure
 from projector.errors import DocumentRejected, Outage, ReadModelAway
-from projector.generations import Generation
 from projector.tracing import Spans, under_each
 
 _MOST_BYTES = 8 * 1024 * 1024
@@ -53,11 +52,14 @@ Result: TypeAlias = State | DocumentRejected | Outage
 
 
 async def write_in_bulk(
-    elasticsearch: AsyncElasticsearch, generation: Generation, writes: Iterable[Write], spans: Spans
+    elasticsearch: AsyncElasticsearch, index: str, writes: Iterable[Write], spans: Spans, *, writers: str = ""
 ) -> dict[str, Result]:
     """Writes documents in as many requests as their size asks for; answers each one's result by its id.
 
     After an outage it is not known whether a document was written.
+
+    Args:
+        writers: the alias that the index must have for anything to be written.
     """
     results: dict[str, Result] = {}
     for portion in _portions(writes):
@@ -66,13 +68,11 @@ async def write_in_bulk(
         parents = (span for id_ in ids for span in spans.get(id_, ()))
         try:
             with (
-                under_each(
-                    parents, f"bulk {generation.index}", _attributes(generation.index, len(ids)), SpanKind.CLIENT
-                ),
+                under_each(parents, f"bulk {index}", _attributes(index, len(ids)), SpanKind.CLIENT),
                 as_outage(),
             ):
                 response = await elasticsearch.bulk(
-                    index=generation.writers, operations=cast("Any", lines), require_alias=True
+                    index=writers or index, operations=cast("Any", lines), require_alias=bool(writers)
                 )
         except ReadModelAway as outage:
             results.update(dict.fromkeys(ids, outage))

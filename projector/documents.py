@@ -142,12 +142,17 @@ class Documents:
     ) -> Mapping[str, DocumentRejected | Outage]:
         """Writes each view over the document that it was made from; answers what failed."""
         now = self._now_us()
-        writes = (
-            Write(id_, orders_index.document(view, project_time_us=now), present[id_].state if id_ in present else None)
-            for id_, view in views.items()
-        )
         failures: dict[str, DocumentRejected | Outage] = {}
-        for id_, result in (await write_in_bulk(self._elasticsearch, self._generation, writes, spans)).items():
+        writes: list[Write] = []
+        for id_, view in views.items():
+            try:
+                document = orders_index.document(view, project_time_us=now)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is about this view
+                failures[id_] = DocumentRejected(f"no document can be made of it: {type(error).__name__}")
+            else:
+                writes.append(Write(id_, document, present[id_].state if id_ in present else None))
+        results = await write_in_bulk(self._elasticsearch, self._index, writes, spans, writers=self._generation.writers)
+        for id_, result in results.items():
             if isinstance(result, State):
                 self._cache[id_] = Document(views[id_], now, result)
             else:

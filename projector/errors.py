@@ -7,11 +7,12 @@ ProjectorError
 │   ├── EventLogAway
 │   ├── BrokersAway
 │   └── Contended           another writer was faster: read again, fold again
-├── Unprojectable           fails however often it is tried: stops the partition
+├── Unprojectable           fails however often it is tried: its aggregate is quarantined
 │   ├── Undecodable         a message is no event of a known type
 │   ├── EventsMissing       the log itself has a gap
 │   ├── Unfoldable          the fold failed
-│   └── DocumentRejected    Elasticsearch refuses the document
+│   ├── DocumentRejected    Elasticsearch refuses the document, or none can be made
+│   └── Deadly              the process died of it, again and again
 ├── GenerationLost          a rebuild's generation was given up by others, or readers were moved meanwhile
 ├── Differs                 a rebuild's generation is not what it should be: it must not become live
 └── WrongIndex              the alias is not what this program makes it: it must not start
@@ -23,7 +24,10 @@ ServiceError
 ├── ProjectionNotFound
 ├── GenerationNotFound
 ├── RebuildRunning
-└── GenerationBehind
+├── GenerationBehind
+├── QuarantineEntryNotFound
+├── AnotherVersion
+└── CannotSkipCreation
 """
 
 from orderflow.common.v1 import errors_pb2
@@ -75,7 +79,11 @@ class Unfoldable(Unprojectable):
 
 
 class DocumentRejected(Unprojectable):
-    """Elasticsearch refuses the document's contents."""
+    """Elasticsearch refuses the document's contents, or no document can be made of the view."""
+
+
+class Deadly(Unprojectable):
+    """The process died of a message several times."""
 
 
 class GenerationLost(ProjectorError):
@@ -91,7 +99,7 @@ class WrongIndex(ProjectorError):
 
 
 class ReadModelUnavailable(TryLater):
-    """How far the projection has come cannot be said now."""
+    """The index, or what is needed to write to it, cannot be reached now."""
 
     reason = errors_pb2.ERROR_REASON_READ_MODEL_UNAVAILABLE
 
@@ -124,3 +132,32 @@ class GenerationBehind(FailedPrecondition):
     """The generation lacks what the live one has."""
 
     reason = errors_pb2.ERROR_REASON_GENERATION_BEHIND
+
+
+class QuarantineEntryNotFound(ServiceError):
+    """There is no such entry."""
+
+    reason = errors_pb2.ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"there is no {id_!r} in the quarantine")
+
+
+class AnotherVersion(ServiceError):
+    """The entry is about another version than the one that is to be skipped."""
+
+    reason = errors_pb2.ERROR_REASON_VERSION_MISMATCH
+
+    def __init__(self, id_: str, current: int) -> None:
+        super().__init__(
+            f"what cannot be projected of {id_} is version {current}", metadata={"current_version": str(current)}
+        )
+
+
+class CannotSkipCreation(FailedPrecondition):
+    """The entry is about an order's first version, without which nothing can be folded."""
+
+    reason = errors_pb2.ERROR_REASON_CANNOT_SKIP_CREATION
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"nothing of {id_} can be shown without its creation: have it replayed", subject=id_)

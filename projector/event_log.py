@@ -1,18 +1,42 @@
-"""An order's events from the log itself, for what Kafka did not bring."""
+"""An order's or customer's events from the log itself, for what Kafka did not bring."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import grpc
+from opentelemetry.trace import SpanContext
 
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
 from projector.errors import EventLogAway, EventsMissing
-from projector.events import OrderEvent, order_event
+from projector.events import AggregateType, AnyEvent, CustomerEvent, OrderEvent, Subject, UnreadableEvent, event_of
+from service_kit.telemetry import span_context_of
 
-_ORDER = "order"
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened to an aggregate since some version.
+
+    Args:
+        events: one for each version, in order; where the log lacks a version, that is the last one.
+        origins: the spans of the commands that brought them, where they were traced.
+    """
+
+    events: Sequence[AnyEvent]
+    origins: Sequence[SpanContext]
+
+    def of_order(self) -> Sequence[OrderEvent | UnreadableEvent]:
+        """The events, where they are an order's."""
+        return [each for each in self.events if not isinstance(each, CustomerEvent)]
+
+    def of_customer(self) -> Sequence[CustomerEvent | UnreadableEvent]:
+        """The events, where they are a customer's."""
+        return [each for each in self.events if not isinstance(each, OrderEvent)]
 
 
 class EventLog:
-    """Reads ranges of orders' events from EventLogService.
+    """Reads ranges of aggregates' events from EventLogService.
+
+    What the log does not have, and what cannot be read, is an unreadable event.
 
     Args:
         channel: to the command service.
@@ -23,25 +47,52 @@ class EventLog:
         self._service = event_log_pb2_grpc.EventLogServiceStub(channel)
         self._timeout_seconds = timeout_seconds
 
-    async def read(self, order_id: str, after: int, to: int) -> Sequence[OrderEvent]:
-        """The order's events after version `after`, up to and with version `to`.
+    async def read(
+        self, order_id: str, after: int, to: int, skips: Collection[int] = ()
+    ) -> Sequence[OrderEvent | UnreadableEvent]:
+        """The order's events after version `after`, up to and with version `to`, as in a history.
 
         Raises:
             EventLogAway: the service does not answer in time.
-            EventsMissing: the log does not have them all.
-            Undecodable: the log has one of a type that is not known here.
         """
+        return (await self.history("order", order_id, after, to, skips)).of_order()
+
+    async def history(
+        self, aggregate_type: AggregateType, id_: str, after: int, to: int = 0, skips: Collection[int] = ()
+    ) -> History:
+        """What happened to an aggregate after version `after`, up to version `to` or, without, to its head.
+
+        Args:
+            skips: versions that are not even looked at: to read one may be what kills the process.
+
+        Raises:
+            EventLogAway: the service does not answer in time.
+        """
+        recorded = await self._recorded(aggregate_type, id_, after, to)
+        last = to or max(recorded, default=after)
+        events: list[AnyEvent] = []
+        for subject in (Subject(aggregate_type, id_, version) for version in range(after + 1, last + 1)):
+            if subject.version in recorded and subject.version not in skips:
+                events.append(event_of(subject, recorded[subject.version]))
+                continue
+            events.append(subject.unreadable(EventsMissing("the event log does not have it")))
+            if subject.version not in skips:
+                break
+        origins = (span_context_of(each.metadata.traceparent) for each in recorded.values())
+        return History(events, [each for each in origins if each.is_valid])
+
+    async def _recorded(
+        self, aggregate_type: AggregateType, id_: str, after: int, to: int
+    ) -> Mapping[int, event_log_pb2.RecordedEvent]:
         request = event_log_pb2.ReadAggregateRequest(
-            aggregate_type=_ORDER, aggregate_id=order_id, after_version=after, to_version=to
+            aggregate_type=aggregate_type, aggregate_id=id_, after_version=after
         )
-        events: list[OrderEvent] = []
+        if to:
+            request.to_version = to
+        recorded: dict[int, event_log_pb2.RecordedEvent] = {}
         try:
             async for chunk in self._service.ReadAggregate(request, timeout=self._timeout_seconds):
-                events.extend(order_event(recorded) for recorded in chunk.events)
+                recorded.update({each.version: each for each in chunk.events})
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                raise EventsMissing(f"the event log knows no order {order_id!r}") from error
             raise EventLogAway(f"EventLogService answers {error.code().name}") from error
-        if [each.version for each in events] != list(range(after + 1, to + 1)):
-            raise EventsMissing(f"order {order_id}: the event log lacks versions in {after + 1}..{to}")
-        return events
+        return recorded

@@ -1,33 +1,132 @@
-"""Handles batches of messages: the order of things between Kafka and the projection."""
+"""Handles messages: the order of things between Kafka, the projection and the quarantine.
 
-from collections.abc import Mapping, Sequence
+What cannot be projected is quarantined before its message counts as finished. Later events of a quarantined aggregate
+pass by. No process makes a wrong document of them, whatever it knows of the quarantine:
+
+- An event is folded only onto the version just before it, and what is missing is read from the event log. So a
+  process that does not know of an entry meets the same failure at the same version.
+- A process that knows of one looks at it again before an event passes by. A replay marks the entry, and reads the
+  event log once more after that. So an event either passes by before the mark, and is then in what the replay reads,
+  or comes after the mark, and is projected.
+- A version that kills the process is met by no process that gets its aggregate's partition, for that loads the
+  quarantine first.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TypeAlias
 
 from confluent_kafka import Message
 
-from projector.batch import Batch
-from projector.projection import OrderProjection
+from orderflow.admin.v1 import quarantine_pb2 as pb
+from projector.batch import Batch, Deliveries, Event
+from projector.errors import Deadly, Undecodable
+from projector.events import UnreadableEvent, subject_of
+from projector.folding import Failure
+from projector.patience import Patience
+from projector.projection import Failures, OrderProjection, Skips
+from projector.quarantine import Entries, Quarantine, Record
+from projector.quarantine_records import aggregate_record, entry_id, headers_of, key_of, message_record, skipped
+from projector.replays import Replays
+from projector.tracing import Spans, silent
 from read_models.read_model import ORDERS
-from service_kit.kafka_consumer import Partition
 
 PROJECTION = ORDERS.name
+Project: TypeAlias = Callable[[Mapping[str, Sequence[Event | UnreadableEvent]], Spans, Skips], Awaitable[Failures]]
 
 
 class BatchHandler:
-    """Projects batches; what it answers is for the consumer, which commits and stops partitions by it."""
+    """Projects messages into a generation; it raises Outage when the process is to stop and they are not finished.
 
-    def __init__(self, projection: OrderProjection, *, group: str) -> None:
+    Args:
+        is_live: whether readers see the generation; the live one's spans show what happened, and others have none.
+    """
+
+    def __init__(
+        self,
+        projection: OrderProjection,
+        quarantine: Quarantine,
+        replays: Replays,
+        patience: Patience,
+        *,
+        group: str,
+        is_live: Callable[[], bool],
+        now_us: Callable[[], int],
+    ) -> None:
         self._projection = projection
+        self._quarantine = quarantine
+        self._replays = replays
+        self._patience = patience
         self._group = group
+        self._is_live = is_live
+        self._now_us = now_us
 
-    async def handle(self, messages: Sequence[Message]) -> Mapping[Partition, int]:
-        """Projects a batch; answers, for each partition that must stop, the first offset that is not finished.
+    async def assigned(self) -> None:
+        """Loads the quarantine, and finishes replays that another process has left."""
+        await self._patience.until_done(self._quarantine.load)
+        with self._shown():
+            for id_ in self._quarantine.in_state(pb.QUARANTINE_STATE_REPLAYING):
+                await self._replays.finish(id_)
 
-        Raises:
-            Outage: the process is to stop, and the batch is not finished.
-        """
-        with Batch(messages, group=self._group, projection=PROJECTION) as batch:
-            orders, customers = batch.orders, batch.customers
-            batch.fail(orders, await self._projection.project(orders.events, orders.spans))
-            versions = {id_: max(each.version for each in events) for id_, events in customers.events.items()}
-            batch.fail(customers, await self._projection.follow_customers(versions, customers.spans))
-            return batch.stops
+    async def handle(self, messages: Sequence[Message]) -> None:
+        """Projects a batch, and quarantines what cannot be projected."""
+        with (
+            self._shown(),
+            Batch(messages, group=self._group, projection=PROJECTION, time_us=self._now_us()) as batch,
+        ):
+            batch.fail(batch.orders, await self._failures(batch.orders, self._projection.project))
+            batch.fail(batch.customers, await self._failures(batch.customers, self._projection.follow_customers))
+            if batch.records:
+                await self._quarantined(batch.records)
+
+    async def condemn(self, message: Message) -> None:
+        """Quarantines what a message is about, without reading its value."""
+        cause = Deadly("the process died of it, when it was handled alone, too")
+        try:
+            subject = subject_of(key_of(message), headers_of(message))
+        except Undecodable:
+            record = message_record(message, cause, time_us=self._now_us())
+        else:
+            failure = Failure(subject.version, cause)
+            record = aggregate_record(
+                subject.aggregate_type, subject.aggregate_id, failure, message, time_us=self._now_us()
+            )
+        await self._quarantined({record.entry.id: record})
+
+    async def _quarantined(self, records: Mapping[str, Record]) -> None:
+        """Quarantines; what an operator has passed over meanwhile, perhaps in another generation, is passed over."""
+        for id_ in await self._patience.until_done(partial(self._quarantine.add, records)):
+            await self._replays.replay(id_)
+
+    def _shown(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._is_live() else silent()
+
+    async def _failures(self, deliveries: Deliveries[Event], project: "Project[Event]") -> Failures:
+        skips = await self._pass_by(deliveries)
+        failures = await project(deliveries.events, deliveries.spans, skips)
+        if not failures:
+            return failures
+        found = await self._look(entry_id(deliveries.aggregate_type, id_) for id_ in failures)
+        # Another process may have had the version skipped that fails here.
+        news = {id_: each for id_, each in _skips(found.values()).items() if failures[id_].version in each}
+        again = {id_: deliveries.events[id_] for id_ in news}
+        left = {id_: failure for id_, failure in failures.items() if id_ not in again}
+        return {**left, **await project(again, deliveries.spans, news)}
+
+    async def _pass_by(self, deliveries: Deliveries[Event]) -> Skips:
+        """Leaves out quarantined aggregates; answers the versions of others that were skipped."""
+        known = self._quarantine.known(entry_id(deliveries.aggregate_type, id_) for id_ in deliveries.events)
+        entries = await self._look(known) if known else {}
+        for entry in entries.values():
+            if entry.state == pb.QUARANTINE_STATE_QUARANTINED:
+                deliveries.pass_by(entry.aggregate_id)
+        return _skips(entries.values())
+
+    async def _look(self, ids: Iterable[str]) -> Entries:
+        found = await self._patience.until_done(partial(self._quarantine.look, list(ids)))
+        return {id_: each.record.entry for id_, each in found.items()}
+
+
+def _skips(entries: Iterable[pb.QuarantineEntry]) -> Skips:
+    return {entry.aggregate_id: skipped(entry) for entry in entries if entry.skips}

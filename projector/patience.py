@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -20,10 +21,18 @@ class Patience:
     Args:
         stop: set when the process is to stop; what then fails is not tried again.
         longest_wait_seconds: between two tries; the waits grow up to it, with jitter.
+        at_outage: called whenever work has failed in an outage, before it is tried again or given up.
     """
 
-    def __init__(self, stop: asyncio.Event, *, longest_wait_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        stop: asyncio.Event,
+        *,
+        longest_wait_seconds: float = 5.0,
+        at_outage: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._stop = stop
+        self._at_outage = at_outage
         self._wait = wait_random_exponential(multiplier=0.05, max=longest_wait_seconds)
 
     async def until_done(self, work: Callable[[], Awaitable[Returned]]) -> Returned:
@@ -32,10 +41,6 @@ class Patience:
         Raises:
             Outage: the process is to stop, and the last try failed.
         """
-
-        async def attempt() -> Returned:  # tenacity awaits what it takes for a coroutine function
-            return await work()
-
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Outage),
             wait=self._wait,
@@ -44,7 +49,15 @@ class Patience:
             before_sleep=_say,
             reraise=True,
         )
-        return await retrying(attempt)
+        return await retrying(partial(self._try, work))
+
+    async def _try(self, work: Callable[[], Awaitable[Returned]]) -> Returned:
+        try:
+            return await work()
+        except Outage:
+            if self._at_outage is not None:
+                await self._at_outage()
+            raise
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):

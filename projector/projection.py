@@ -16,6 +16,7 @@ different processes. The argument, for a customer's change C and the first write
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TypeAlias
 
 from opentelemetry.trace import Span
@@ -25,10 +26,10 @@ from orderflow.orders.v1 import views_pb2
 from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents, Views
-from projector.errors import CustomersAway, Unprojectable
+from projector.errors import CustomersAway, DocumentRejected
 from projector.event_log import EventLog
-from projector.events import OrderEvent
-from projector.folding import folded
+from projector.events import CustomerEvent, UnreadableEvent
+from projector.folding import Failure, Versions, folded
 from projector.patience import Patience
 from projector.tracing import Spans, beside_all, under_each
 from read_models import orders
@@ -36,7 +37,13 @@ from read_models import orders
 _CUSTOMERS_A_SEARCH = 100
 
 CustomersById: TypeAlias = Mapping[str, customer_pb2.Customer]
-Failures: TypeAlias = Mapping[str, Unprojectable]
+Rejections: TypeAlias = Mapping[str, DocumentRejected]
+CustomerVersions: TypeAlias = Sequence[CustomerEvent | UnreadableEvent]
+Failures: TypeAlias = Mapping[str, Failure]
+Skips: TypeAlias = Mapping[str, Collection[int]]
+"""The versions that an operator has passed over, by order or customer."""
+
+NO_SKIPS: Skips = MappingProxyType({})
 
 
 class OrderProjection:
@@ -54,28 +61,66 @@ class OrderProjection:
         self._event_log = event_log
         self._patience = patience
 
-    async def project(self, events: Mapping[str, Sequence[OrderEvent]], spans: Spans) -> Failures:
-        """Folds orders' events into their documents; answers the orders for which that fails, and why.
+    async def project(self, events: Mapping[str, Versions], spans: Spans, skips: Skips = NO_SKIPS) -> Failures:
+        """Folds orders' events into their documents; answers the orders for which that fails, where and why.
 
-        A failed order's document stays as it was.
+        A failed order's document has everything before the version that fails, and nothing after.
 
         Args:
             events: by order, each order's as they came: repeats and gaps may be among them.
             spans: by order.
         """
-        failures: dict[str, Unprojectable] = {}
+        failures = dict(await self._project(events, spans, skips))
+        for id_, failure in failures.copy().items():
+            if isinstance(failure.cause, DocumentRejected):
+                del failures[id_]
+                failures.update(await self._project_one_by_one(id_, events[id_], spans, skips))
+        return failures
+
+    async def version_of(self, order_id: str) -> int:
+        """The version that an order's document has; 0 where there is none."""
+        documents = await self._documents.read([order_id])
+        return documents[order_id].view.version if order_id in documents else 0
+
+    async def follow_customers(
+        self, events: Mapping[str, CustomerVersions], spans: Spans, skips: Skips = NO_SKIPS
+    ) -> Failures:
+        """Brings customers' orders to the customers that the events made, or newer ones.
+
+        Answers the customers for which that fails, where and why; a customer's events after the one that fails are
+        not followed.
+
+        Args:
+            events: by customer.
+            spans: by customer.
+        """
+        due, failures = _due(events, skips)
+        if not due:
+            return failures
+        customers = await self._patience.until_done(partial(self._at_least, due, spans))
+        await self._documents.refresh()
+        for portion in _portions(due):
+            async for page in self._documents.of_customers(portion):
+                page_spans = {order_id: spans.get(customer_id, ()) for order_id, customer_id in page.items()}
+                for order_id, cause in (await self._enrich(page.keys(), customers, page_spans)).items():
+                    failures[page[order_id]] = Failure(due[page[order_id]], cause)
+        return failures
+
+    async def _project(self, events: Mapping[str, Versions], spans: Spans, skips: Skips) -> Failures:
+        failures: dict[str, Failure] = {}
+        written: dict[str, int] = {}
         unsure: set[str] = set()
 
         async def revise(present: Mapping[str, views_pb2.OrderView | None]) -> Views:
             changed: dict[str, views_pb2.OrderView] = {}
             for id_, before in present.items():
-                try:
-                    after = await folded(id_, before, events[id_], self._event_log)
-                except Unprojectable as failure:
+                failures.pop(id_, None)
+                after, failure = await folded(id_, before, events[id_], self._event_log, skips.get(id_, ()))
+                if failure is not None:
                     failures[id_] = failure
-                    continue
                 if after is not None and after is not before:
                     changed[id_] = after
+                    written[id_] = after.version
                 if id_ not in changed or _has_repeats(before, events[id_]) or _is_pending(changed[id_]):
                     unsure.add(id_)
             pending = {id_: view for id_, view in changed.items() if _is_pending(view)}
@@ -84,29 +129,25 @@ class OrderProjection:
                 changed[id_] = orders.with_customer(view, customers.get(view.customer_id))
             return changed
 
-        failures.update(await self._documents.update(events.keys(), revise, spans))
-        await self._put(events.keys() - failures.keys())
-        failures.update(await self._look_again(unsure - failures.keys(), spans))
+        rejected = await self._documents.update(events.keys(), revise, spans)
+        failures.update({id_: Failure(written[id_], cause) for id_, cause in rejected.items()})
+        await self._put(events.keys())
+        for id_, cause in (await self._look_again(unsure, spans)).items():
+            failures.setdefault(id_, Failure(await self.version_of(id_), cause))
         return failures
 
-    async def follow_customers(self, versions: Mapping[str, int], spans: Spans) -> Failures:
-        """Brings customers' orders to these customer versions or newer ones; answers the customers that fail.
-
-        Args:
-            versions: by customer.
-            spans: by customer.
-        """
-        failures: dict[str, Unprojectable] = {}
-        if not versions:
-            return failures
-        customers = await self._patience.until_done(partial(self._at_least, versions, spans))
-        await self._documents.refresh()
-        for portion in _portions(versions):
-            async for page in self._documents.of_customers(portion):
-                page_spans = {order_id: spans.get(customer_id, ()) for order_id, customer_id in page.items()}
-                rejected = await self._enrich(page.keys(), customers, page_spans)
-                failures.update({page[order_id]: cause for order_id, cause in rejected.items()})
-        return failures
+    async def _project_one_by_one(self, id_: str, events: Versions, spans: Spans, skips: Skips) -> Failures:
+        """Finds the first version whose document is rejected, by writing each of them."""
+        came = {each.version: each for each in reversed(events)}
+        for version in range(await self.version_of(id_) + 1, max(came) + 1):
+            single = (
+                [came[version]]
+                if version in came
+                else await self._patience.until_done(partial(self._event_log.read, id_, version - 1, version))
+            )
+            if failures := await self._project({id_: single}, spans, skips):
+                return failures
+        return {}
 
     async def _look_up(self, views: Views, spans: Spans) -> CustomersById:
         with under_each(_of(spans, views), "enrich"):
@@ -115,7 +156,7 @@ class OrderProjection:
     async def _customers_of(self, views: Views) -> CustomersById:
         return await self._customers.get(view.customer_id for view in views.values())
 
-    async def _look_again(self, order_ids: Collection[str], spans: Spans) -> Failures:
+    async def _look_again(self, order_ids: Collection[str], spans: Spans) -> Rejections:
         """The second look of the argument above."""
         documents = await self._documents.read(order_ids)
         views = {id_: document.view for id_, document in documents.items()}
@@ -137,7 +178,7 @@ class OrderProjection:
             raise CustomersAway(f"CustomerService is behind its own events of {len(behind)} customers")
         return customers
 
-    async def _enrich(self, order_ids: Collection[str], customers: CustomersById, spans: Spans) -> Failures:
+    async def _enrich(self, order_ids: Collection[str], customers: CustomersById, spans: Spans) -> Rejections:
         """Brings documents to these customers, leaves those that know newer ones, and caches all of them."""
 
         async def revise(present: Mapping[str, views_pb2.OrderView | None]) -> Views:
@@ -156,11 +197,26 @@ class OrderProjection:
         await self._views.put(await self._documents.read(order_ids))
 
 
+def _due(events: Mapping[str, CustomerVersions], skips: Skips) -> tuple[dict[str, int], dict[str, Failure]]:
+    """The versions up to which customers can be followed, and where they cannot be followed further."""
+    due: dict[str, int] = {}
+    failures: dict[str, Failure] = {}
+    for id_, versions in events.items():
+        for each in versions:
+            if each.version in skips.get(id_, ()):
+                continue
+            if isinstance(each, UnreadableEvent):
+                failures[id_] = Failure(each.version, each.cause)
+                break
+            due[id_] = max(each.version, due.get(id_, 0))
+    return due, failures
+
+
 def _is_pending(view: views_pb2.OrderView) -> bool:
     return view.enrichment_state == views_pb2.ENRICHMENT_STATE_PENDING
 
 
-def _has_repeats(before: views_pb2.OrderView | None, events: Sequence[OrderEvent]) -> bool:
+def _has_repeats(before: views_pb2.OrderView | None, events: Versions) -> bool:
     return before is not None and any(each.version <= before.version for each in events)
 
 

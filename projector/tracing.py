@@ -17,7 +17,7 @@ from opentelemetry.semconv._incubating.attributes.messaging_attributes import (
     MESSAGING_OPERATION_TYPE,
     MESSAGING_SYSTEM,
 )
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from service_kit.telemetry import context_of
@@ -110,3 +110,17 @@ def beside_all(parents: Iterable[Span], name: str) -> Iterator[None]:
         return
     with _tracer.start_as_current_span(name, Context(), links=links):
         yield
+
+
+@contextmanager
+def replay_span(aggregate_type: str, id_: str, origins: Sequence[SpanContext]) -> Iterator[Span]:
+    """The span of an aggregate's replay: in the operator's trace, linked to those of the commands."""
+    if _silent.get():
+        yield trace.INVALID_SPAN
+        return
+    with _tracer.start_as_current_span(
+        f"replay {aggregate_type}",
+        attributes={f"orderflow.{aggregate_type}.id": id_},
+        links=[Link(each) for each in origins],  # beyond its limit the SDK keeps the last ones
+    ) as span:
+        yield span

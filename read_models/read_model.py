@@ -26,6 +26,7 @@ class ReadModel:
         aggregate_type: of the aggregates whose events are folded, one document each.
         topics: the middle parts of the names of the topics with the events that its documents depend on.
         evolve: the view with its next event.
+        pass_over: the view as if its next version, which is given, had changed nothing.
         enrich: the view with its customer, None while that is not known.
     """
 
@@ -33,6 +34,7 @@ class ReadModel:
     aggregate_type: str
     topics: Sequence[str]
     evolve: Callable[[views_pb2.OrderView | None, OrderEvent, int], views_pb2.OrderView]
+    pass_over: Callable[[views_pb2.OrderView, int], views_pb2.OrderView]
     enrich: Callable[[views_pb2.OrderView, customer_pb2.Customer | None], views_pb2.OrderView]
     index_body: Callable[[], dict[str, Any]]
     document: Document
@@ -44,6 +46,7 @@ ORDERS = ReadModel(
     aggregate_type="order",
     topics=("orders", "customers"),
     evolve=orders.evolve,
+    pass_over=orders.passed_over,
     enrich=orders.with_customer,
     index_body=orders_index.index_body,
     document=orders_index.document,

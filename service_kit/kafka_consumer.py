@@ -5,28 +5,42 @@ polling goes on. All calls to the client happen on one thread of its own, never 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from service_kit.kafka_attempts import Attempts
+
 Partition = tuple[str, int]
-Handler = Callable[[Sequence[Message]], Awaitable[Mapping[Partition, int]]]
 Returned = TypeVar("Returned")
 _POLL_SECONDS = 0.2
 _CHECK_SECONDS = 0.8
+_CALL_SECONDS = 10.0
 _log = structlog.get_logger("service_kit.kafka")
 
 
-class BatchConsumer:
-    """Hands batches to a handler and commits the offsets it finished.
+class Handler(Protocol):
+    """What is done with messages. A handler that raises ends the consumer, and its messages come again."""
 
-    The handler answers the partitions that it could not finish, each with the offset of the first message
-    it did not finish. Such a partition is stopped: what came before is committed, nothing after is read
-    until the process starts again.
+    async def assigned(self) -> None:
+        """Called when this process has been given partitions, before their first messages."""
+
+    async def handle(self, messages: Sequence[Message]) -> None:
+        """Finishes messages: returns when they need not come again."""
+
+    async def condemn(self, message: Message) -> None:
+        """Finishes a message that kills the process which handles it: looks at its key and headers only."""
+
+
+class BatchConsumer:
+    """Hands batches to a handler and commits their offsets when it has finished them.
+
+    The first batch of an assignment is counted before it is begun, see `kafka_attempts`. Where the process has died
+    of it several times, its messages are handled one by one; the one that kills the process even so is condemned.
 
     Args:
         config: librdkafka settings; offsets are committed here, never automatically.
@@ -45,11 +59,13 @@ class BatchConsumer:
         self._topics = list(topics)
         self._batch_size = batch_size
         self._hold_seconds = hold_seconds
-        self._stopped: dict[Partition, int] = {}
+        self._attempts: dict[Partition, Attempts] = {}
+        self._counted: list[TopicPartition] = []
+        self._given = False
         self._holding = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
 
-    async def run(self, handle: Handler, stop: asyncio.Event) -> None:
+    async def run(self, handler: Handler, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; then finishes the batch in hand, commits and leaves the group.
 
         Raises:
@@ -60,13 +76,26 @@ class BatchConsumer:
         try:
             while not stop.is_set():
                 messages = await self._next_batch()
+                if self._given:
+                    self._given = False
+                    await self._held(handler.assigned())
                 if messages:
-                    unfinished = await self._handled(handle, messages)
-                    await self._commit(_finished(messages, unfinished))
-                    await self._stop_partitions(unfinished)
+                    await self._finish(handler, messages, stop)
+        except asyncio.CancelledError:
+            await self.pardon()
+            raise
+        except Exception:
+            self._counted = []  # an error that ends the process is a death like any other
+            raise
         finally:
             await self._call(self._consumer.close)
             self._thread.shutdown(wait=False)
+
+    async def pardon(self) -> None:
+        """Takes back that the work in hand was counted: whatever happens to it now is not its own fault."""
+        counted, self._counted = self._counted, []
+        if counted:
+            await self._commit(counted)
 
     async def check(self) -> None:
         """Returns when the brokers answer.
@@ -76,11 +105,6 @@ class BatchConsumer:
             RuntimeError: this consumer has ended.
         """
         await self._call(self._consumer.list_topics, self._topics[0], timeout=_CHECK_SECONDS)
-
-    @property
-    def stopped_partitions(self) -> Mapping[Partition, int]:
-        """The partitions that were stopped, each with the offset of the message that did it."""
-        return dict(self._stopped)
 
     async def _next_batch(self) -> list[Message]:
         messages = []
@@ -97,18 +121,81 @@ class BatchConsumer:
         first = self._consumer.poll(_POLL_SECONDS)
         return [] if first is None else [first, *self._consumer.consume(self._batch_size - 1, 0)]
 
-    async def _handled(self, handle: Handler, messages: Sequence[Message]) -> Mapping[Partition, int]:
-        handling = asyncio.ensure_future(handle(messages))
+    async def _finish(self, handler: Handler, messages: Sequence[Message], stop: asyncio.Event) -> None:
+        new = {_place(each) for each in messages} - self._attempts.keys()
+        if new:
+            await self._read_attempts(new, _firsts(messages))
+        doubted = [each for each in messages if self._attempts.get(_place(each), Attempts()).doubts(_offset(each))]
+        for message in doubted:
+            if stop.is_set():
+                return  # one by one it may take long; they come again
+            await self._finish_alone(handler, message)
+        together = [each for each in messages if each not in doubted] if doubted else messages
+        if together:
+            await self._finish_together(handler, together, new)
+
+    async def _finish_together(self, handler: Handler, messages: Sequence[Message], new: Collection[Partition]) -> None:
+        if new:
+            lasts = {_place(each): _offset(each) for each in messages}
+            firsts = {place: offset for place, offset in _firsts(messages).items() if place in new}
+            before = {place: self._attempts[place] for place in firsts if place in self._attempts}
+            await self._count(firsts, before, {place: each.again(lasts[place]) for place, each in before.items()})
+        await self._held(handler.handle(messages))
+        await self._commit_finished({_place(each): (_offset(each) + 1, Attempts()) for each in messages})
+
+    async def _finish_alone(self, handler: Handler, message: Message) -> None:
+        place, offset = _place(message), _offset(message)
+        attempts = self._attempts.get(place, Attempts())
+        if attempts.deadly:
+            _log.error("message condemned", topic=place[0], partition=place[1], offset=offset)
+            await self._held(handler.condemn(message))
+        else:
+            await self._count({place: offset}, {place: attempts}, {place: attempts.again(attempts.to)})
+            await self._held(handler.handle([message]))
+        await self._commit_finished({place: (offset + 1, attempts.after(offset))})
+
+    async def _read_attempts(self, places: Collection[Partition], firsts: Mapping[Partition, int]) -> None:
+        asked = [TopicPartition(*place) for place in places]
+        self._attempts.update(dict.fromkeys(places, Attempts()))
+        try:
+            committed = await self._call(self._consumer.committed, asked, timeout=_CALL_SECONDS)
+        except KafkaException as error:
+            _raise_if_fatal(error.args[0])
+            return
+        for each in committed:
+            place = (each.topic, each.partition)
+            if each.offset == firsts[place]:  # otherwise what was meant is not there any more
+                self._attempts[place] = Attempts.of(each.metadata)
+
+    async def _count(
+        self,
+        offsets: Mapping[Partition, int],
+        before: Mapping[Partition, Attempts],
+        now: Mapping[Partition, Attempts],
+    ) -> None:
+        self._counted = [_committable(place, offsets[place], each) for place, each in before.items()]
+        await self._commit([_committable(place, offsets[place], each) for place, each in now.items()])
+
+    async def _commit_finished(self, following: Mapping[Partition, tuple[int, Attempts]]) -> None:
+        self._counted = []
+        for place, (_, attempts) in following.items():
+            if place in self._attempts:  # or it was taken away and given back meanwhile, and is new again
+                self._attempts[place] = attempts
+        await self._commit([_committable(place, *each) for place, each in following.items()])
+
+    async def _held(self, work: Awaitable[None]) -> None:
+        """Waits for work, and keeps the membership meanwhile."""
+        working = asyncio.ensure_future(work)
         try:
             while True:
-                await asyncio.wait({handling}, timeout=self._hold_seconds)
-                if handling.done():
-                    return handling.result()
+                await asyncio.wait({working}, timeout=self._hold_seconds)
+                if working.done():
+                    return working.result()
                 await self._call(self._hold)
         finally:
-            if not handling.done():
-                handling.cancel()
-                await asyncio.wait({handling})
+            if not working.done():
+                working.cancel()
+                await asyncio.wait({working})
             if self._holding:
                 await self._call(self._release)
 
@@ -116,19 +203,16 @@ class BatchConsumer:
         """Commits; a group that moved on without us reads the batch again, which changes nothing."""
         owned = {(each.topic, each.partition) for each in await self._call(self._consumer.assignment)}
         ours = [each for each in offsets if (each.topic, each.partition) in owned]
-        if not ours:
+        await self._call(self._commit_now, ours)
+
+    def _commit_now(self, offsets: list[TopicPartition]) -> None:
+        if not offsets:
             return
         try:
-            await self._call(self._consumer.commit, offsets=ours, asynchronous=False)
+            self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             _raise_if_fatal(error.args[0])
             _log.warning("offsets not committed; their events will come again", error=str(error))
-
-    async def _stop_partitions(self, unfinished: Mapping[Partition, int]) -> None:
-        for (topic, partition), offset in unfinished.items():
-            self._stopped[topic, partition] = offset
-            _log.error("partition stopped", topic=topic, partition=partition, offset=offset)
-            await self._call(self._consumer.pause, [TopicPartition(topic, partition)])
 
     def _hold(self) -> None:
         """Keeps the membership alive while a batch is in hand; nothing is consumed."""
@@ -141,23 +225,25 @@ class BatchConsumer:
         if error is not None:
             _raise_if_fatal(error)
         else:  # a partition assigned by this very poll
-            self._consumer.seek(TopicPartition(_topic(message), _partition(message), _offset(message)))
+            self._consumer.seek(TopicPartition(*_place(message), _offset(message)))
 
     def _release(self) -> None:
         self._holding = False
-        self._consumer.resume(
-            [each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._stopped]
-        )
+        self._consumer.resume(self._consumer.assignment())
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         _log.info("partitions assigned", count=len(partitions))
+        self._given = True
         for each in partitions:
-            self._stopped.pop((each.topic, each.partition), None)
+            self._attempts.pop((each.topic, each.partition), None)
         if self._holding:
             consumer.pause(partitions)
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         _log.info("partitions revoked", count=len(partitions))
+        revoked = {(each.topic, each.partition) for each in partitions}
+        taken = [each for each in self._counted if (each.topic, each.partition) in revoked]
+        self._commit_now(taken)  # the next owner is not to blame the work that it takes over
 
     async def _call(self, function: Callable[..., Returned], *args: Any, **kwargs: Any) -> Returned:
         """Runs a client call on the client's thread; a cancelled caller still lets it finish."""
@@ -165,13 +251,15 @@ class BatchConsumer:
         return await asyncio.shield(loop.run_in_executor(self._thread, partial(function, *args, **kwargs)))
 
 
-def _finished(messages: Sequence[Message], unfinished: Mapping[Partition, int]) -> list[TopicPartition]:
-    """The offsets to commit: one past each partition's last finished message."""
-    following: dict[Partition, int] = {}
-    for message in messages:
-        following[_topic(message), _partition(message)] = _offset(message) + 1
-    following.update(unfinished)
-    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in following.items()]
+def _committable(place: Partition, offset: int, attempts: Attempts) -> TopicPartition:
+    return TopicPartition(*place, offset, metadata=attempts.metadata)
+
+
+def _firsts(messages: Iterable[Message]) -> dict[Partition, int]:
+    firsts: dict[Partition, int] = {}
+    for each in messages:
+        firsts.setdefault(_place(each), _offset(each))
+    return firsts
 
 
 def _raise_if_fatal(error: KafkaError) -> None:
@@ -180,18 +268,11 @@ def _raise_if_fatal(error: KafkaError) -> None:
     _log.warning("kafka", error=str(error))
 
 
-def _topic(message: Message) -> str:
-    topic = message.topic()
-    if topic is None:
-        raise ValueError("a consumed message has a topic")
-    return topic
-
-
-def _partition(message: Message) -> int:
-    partition = message.partition()
-    if partition is None:
-        raise ValueError("a consumed message has a partition")
-    return partition
+def _place(message: Message) -> Partition:
+    topic, partition = message.topic(), message.partition()
+    if topic is None or partition is None:
+        raise ValueError("a consumed message has a topic and a partition")
+    return topic, partition
 
 
 def _offset(message: Message) -> int:

@@ -6,19 +6,22 @@ and against the live one only in that it must lack nothing that can be found the
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
+from orderflow.admin.v1 import quarantine_pb2 as pb
 from orderflow.orders.v1 import views_pb2
 from projector.elasticsearch_errors import as_outage
-from projector.errors import Differs, EventsMissing, ReadModelAway, Undecodable, Unfoldable
+from projector.errors import Differs, ReadModelAway
 from projector.event_log import EventLog
 from projector.folding import folded
 from projector.generations import Generation, Generations
 from projector.patience import Patience
+from projector.projection import NO_SKIPS
+from projector.quarantine import Quarantine
 from read_models.read_model import ReadModel
 
 _SAMPLES = 200
@@ -27,6 +30,7 @@ _PAGE = 100
 _CUSTOMERS = 5
 _FOR_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
+_VERSIONS = ("version", "customer_version")
 _NEWEST_FIRST: Sequence[Mapping[str, Any]] = [{"create_time_us": "desc"}, {"order_id": "asc"}]
 
 Hit = Mapping[str, Any]
@@ -36,6 +40,7 @@ class Comparison:
     """Compares counts, sampled documents and queries.
 
     Args:
+        quarantine: the new one's.
         before_us: queries are compared over what was created before this time, in microseconds since 1970: both
             generations know all of it.
     """
@@ -48,11 +53,14 @@ class Comparison:
         event_log: EventLog,
         patience: Patience,
         *,
+        quarantine: Quarantine,
         before_us: int,
     ) -> None:
         self._read_model = read_model
         self._elasticsearch = elasticsearch
         self._generations = generations
+        self._quarantine = quarantine
+        self._skips = NO_SKIPS
         self._event_log = event_log
         self._patience = patience
         self._before_us = before_us
@@ -94,18 +102,20 @@ class Comparison:
             raise Differs(f"it has {here} documents, the live one {there}")
 
     async def _compare_with_log(self, new: Generation) -> None:
-        """Sampled views against a fold of their events from the first one on."""
+        """Sampled views against a fold of their events from the first one on, but for those that were skipped."""
+        await self._quarantine.load()
+        self._skips = self._quarantine.skips("order")
         hits = await self._sample(new, ["view"])
         for start in range(0, len(hits), _AT_ONCE):
             await asyncio.gather(*(self._compare_with_events(hit) for hit in hits[start : start + _AT_ONCE]))
 
     async def _compare_with_events(self, hit: Hit) -> None:
         view = self._read_model.view_of(hit["_source"])
-        try:
-            events = await self._event_log.read(hit["_id"], 0, view.version)
-            fresh = await folded(hit["_id"], None, events, self._event_log)
-        except (EventsMissing, Undecodable, Unfoldable) as error:
-            raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {error}") from error
+        skips = self._skips.get(hit["_id"], ())
+        events = await self._event_log.read(hit["_id"], 0, view.version, skips)
+        fresh, failure = await folded(hit["_id"], None, events, self._event_log, skips)
+        if failure is not None:
+            raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {failure.cause}")
         if fresh is None or self._without_customer(fresh) != self._without_customer(view):
             raise Differs(f"{hit['_id']} in version {view.version} is not the fold of its events")
 
@@ -113,19 +123,27 @@ class Comparison:
         return self._read_model.enrich(view, None)
 
     async def _compare_documents(self, new: Generation, live: Generation) -> None:
-        """Documents sampled from the live one must be there, at least as new."""
-        versions = {hit["_id"]: hit["_source"] for hit in await self._sample(live, ["version", "customer_version"])}
-        if not versions:
-            return
+        """Documents sampled from the live one, and those quarantined in the new one, must be there, at least as new."""
+        versions = {hit["_id"]: hit["_source"] for hit in await self._sample(live, _VERSIONS)}
+        async for page in self._quarantine.pages([pb.QUARANTINE_STATE_QUARANTINED]):
+            orders = [entry.aggregate_id for entry in page if entry.aggregate_type == "order"]
+            versions.update(await self._versions(live, orders))
+        present = await self._versions(new, versions)
+        for id_, there in versions.items():
+            if id_ not in present:
+                raise Differs(f"it lacks {id_}")
+            if any(present[id_][name] < version for name, version in there.items()):
+                raise Differs(f"it has an older version of {id_}")
+
+    async def _versions(self, generation: Generation, ids: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+        """Those of the documents that exist."""
+        if not ids:
+            return {}
         with as_outage():
             answer = await self._elasticsearch.mget(
-                index=new.index, ids=list(versions), source_includes=["version", "customer_version"]
+                index=generation.index, ids=list(ids), source_includes=list(_VERSIONS)
             )
-        for found in answer["docs"]:
-            if not found.get("found"):
-                raise Differs(f"it lacks {found['_id']}")
-            if any(found["_source"][name] < version for name, version in versions[found["_id"]].items()):
-                raise Differs(f"it has an older version of {found['_id']}")
+        return {found["_id"]: found["_source"] for found in answer["docs"] if found.get("found")}
 
     async def _compare_queries(self, new: Generation, live: Generation) -> None:
         """What readers ask: the newest orders, some customers' orders, and orders by words."""

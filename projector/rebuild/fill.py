@@ -2,7 +2,8 @@
 
 Views are folded in memory and written once they have not changed for a while, so that an order whose events lie
 close together in the log costs one write. Where later events come after all, the view is read back. A customer is
-looked up once: its later changes were published after the offsets that the generation goes on from were noted.
+looked up once: its later changes were published after the offsets that the generation goes on from were noted. An
+order with an event that cannot be folded is set aside, and folded once more by itself when all others are done.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from elasticsearch import AsyncElasticsearch
@@ -23,11 +24,22 @@ from projector.bulk import ANY, Write, write_in_bulk
 from projector.customers import Customers
 from projector.documents import Views
 from projector.elasticsearch_errors import as_outage
-from projector.errors import DocumentRejected, EventsMissing, Outage, ReadModelAway, Unfoldable, Unprojectable
-from projector.events import order_event
+from projector.errors import (
+    DocumentRejected,
+    EventsMissing,
+    Outage,
+    ReadModelAway,
+    Undecodable,
+    Unfoldable,
+    Unprojectable,
+)
+from projector.events import OrderEvent, Subject, event_of
 from projector.generations import Generation
 from projector.patience import Patience
+from projector.projection import NO_SKIPS
+from projector.quarantine import Quarantine
 from projector.rebuild.log_reader import ShardReader
+from projector.replays import Replays
 from read_models.read_model import ReadModel
 
 _DOCUMENTS_A_WRITE = 1000
@@ -40,6 +52,8 @@ class Fill:
     """Fills a generation; each method raises Outage when the process is to stop.
 
     Args:
+        quarantine: the generation's.
+        replays: of the generation.
         window: how many views are folded in memory at once, over all shards.
     """
 
@@ -51,6 +65,8 @@ class Fill:
         customers: Customers,
         patience: Patience,
         *,
+        quarantine: Quarantine,
+        replays: Replays,
         window: int,
         now_us: Callable[[], int],
     ) -> None:
@@ -58,15 +74,20 @@ class Fill:
         self._elasticsearch = elasticsearch
         self._generation = generation
         self._customers = customers
+        self._quarantine = quarantine
+        self._replays = replays
         self._patience = patience
         self._window = window
         self._now_us = now_us
         self._known: dict[str, customer_pb2.Customer | None] = {}
         self.unfolded: set[str] = set()
-        """Aggregates with an event that cannot be folded; each one's document stays as it was before."""
+        """Orders with an event that cannot be folded; each one's document stays as it was before."""
+        self._skips = NO_SKIPS
 
     async def run(self, shards: Sequence[ShardReader]) -> None:
-        """Folds the shards whole, all at once."""
+        """Folds the shards whole, all at once; quarantines what cannot be folded."""
+        await self._patience.until_done(self._quarantine.load)
+        self._skips = self._quarantine.skips("order")
         try:
             async with asyncio.TaskGroup() as group:
                 for shard in shards:
@@ -74,6 +95,7 @@ class Fill:
         finally:
             for shard in shards:
                 shard.close()
+        self.unfolded = {id_ for id_ in self.unfolded if await self._replays.set_aside(id_)}
 
     async def _fold_shard(self, shard: ShardReader, window: int) -> None:
         views: OrderedDict[str, views_pb2.OrderView] = OrderedDict()
@@ -110,9 +132,13 @@ class Fill:
             return view
         if recorded.version > version + 1:
             raise EventsMissing(f"version {recorded.version} follows {version}")
-        event = order_event(recorded).event
+        if view is not None and recorded.version in self._skips.get(recorded.aggregate_id, ()):
+            return self._read_model.pass_over(view, recorded.version)
+        event = event_of(Subject("order", recorded.aggregate_id, recorded.version), recorded)
+        if not isinstance(event, OrderEvent):
+            raise Undecodable("it is no event of an order known here")
         try:
-            return self._read_model.evolve(view, event, recorded.version)
+            return self._read_model.evolve(view, event.event, recorded.version)
         except Exception as error:
             raise Unfoldable(f"version {recorded.version} cannot be folded: {type(error).__name__}") from error
 
@@ -130,16 +156,18 @@ class Fill:
     async def _write(self, views: Views) -> None:
         customers = await self._look_up({view.customer_id for view in views.values()})
         now = self._now_us()
-        left = {
-            id_: self._read_model.document(
-                self._read_model.enrich(view, customers[view.customer_id]), project_time_us=now
-            )
-            for id_, view in views.items()
-        }
+        left: dict[str, Mapping[str, Any]] = {}
+        for id_, view in views.items():
+            enriched = self._read_model.enrich(view, customers[view.customer_id])
+            try:
+                left[id_] = self._read_model.document(enriched, project_time_us=now)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is about this view
+                self._leave(id_, DocumentRejected(f"no document can be made of it: {type(error).__name__}"))
 
         async def attempt() -> None:
             writes = [Write(id_, document, ANY) for id_, document in left.items()]
-            results = await write_in_bulk(self._elasticsearch, self._generation, writes, {})
+            generation = self._generation
+            results = await write_in_bulk(self._elasticsearch, generation.index, writes, {}, writers=generation.writers)
             outages = {id_: each for id_, each in results.items() if isinstance(each, Outage)}
             for id_, each in results.items():
                 if isinstance(each, DocumentRejected):

@@ -32,6 +32,7 @@ from projector.generations import Generation, Generations, Stage
 from projector.groups import Groups
 from projector.offsets import Offsets
 from projector.patience import Patience
+from projector.quarantine import Quarantine
 from projector.rebuild.claim import Claim
 from projector.rebuild.comparison import Comparison
 from projector.rebuild.fill import Fill
@@ -51,14 +52,17 @@ class Tools:
 
     Args:
         fill: makes a Fill for a generation.
-        comparison: makes a Comparison over what was created before a time in microseconds since 1970.
+        comparison: makes a Comparison of a generation over what was created before a time in microseconds since
+            1970.
+        quarantine: makes a generation's Quarantine.
     """
 
     generations: Generations
     groups: Groups
     log: LogReader
     fill: Callable[[Generation], Fill]
-    comparison: Callable[[int], Comparison]
+    comparison: Callable[[Generation, int], Comparison]
+    quarantine: Callable[[Generation], Quarantine]
     switch: Switch
     patience: Patience
     aggregate_type: str
@@ -108,13 +112,14 @@ class Rebuild:
     async def _phases(self) -> None:
         tools = self._tools
         until_done = tools.patience.until_done
+        await until_done(self._clear_quarantine)
         noted = await until_done(tools.groups.ends)
         await until_done(lambda: tools.groups.begin(self._claim.generation, noted))
         noted_us = time.time_ns() // 1000
         await self._fold_log(await until_done(tools.log.heads))
         live = await self._catch_up(noted)
         self._enter(pb.REBUILD_PHASE_COMPARING)
-        comparison = tools.comparison(noted_us)
+        comparison = tools.comparison(self._claim.generation, noted_us)
         await comparison.run(self._claim.generation, live, only_with_log=self._ignore_differences)
         self._enter(pb.REBUILD_PHASE_SWITCHING)
         await until_done(partial(self._claim.save, replaced=live.index))
@@ -123,6 +128,10 @@ class Rebuild:
         result = self._progress.result(unfolded=len(self._fill.unfolded))
         await until_done(partial(self._claim.save, stage=Stage.COMPLETE, rebuild=result))
         self._progress.end(result)
+
+    async def _clear_quarantine(self) -> None:
+        quarantine = self._tools.quarantine(self._claim.generation)
+        await quarantine.forget_all_but(await self._tools.generations.all())
 
     async def _fold_log(self, heads: Heads) -> None:
         shards = [self._tools.log.shard(shard, head, self._tools.aggregate_type) for shard, head in heads.items()]

@@ -12,6 +12,7 @@ from projector.offsets import Offsets
 from projector.patience import Patience
 
 _POLL_SECONDS = 0.05
+_TRIES = 3
 _log = structlog.get_logger("projector")
 
 
@@ -33,26 +34,19 @@ class Switch:
     async def to(self, target: Generation, live: Generation) -> bool:
         """Moves readers; False when the target has not come as far in time, and nothing has changed.
 
-        A partition whose messages neither can finish (one that cannot be projected) must not keep readers where
-        they are. So if the target does not reach the topics' ends in two tries, what the live one has committed
-        is enough.
-
         Raises:
             GenerationLost: the target was deleted, or the live one is not live.
             Outage: the process is to stop.
         """
-        for all_published in (True, True, False):
-            if await self._try(target, live, all_published=all_published):
+        for _ in range(_TRIES):
+            if await self._try(target, live):
                 return True
         return False
 
-    async def _try(self, target: Generation, live: Generation, *, all_published: bool) -> bool:
+    async def _try(self, target: Generation, live: Generation) -> bool:
         try:
             await self._patience.until_done(lambda: self._generations.block(live))
-            goal = await self._patience.until_done(
-                self._groups.ends if all_published else lambda: self._groups.committed(live)
-            )
-            if not await self.reaches(target, goal):
+            if not await self.reaches(target, await self._patience.until_done(self._groups.ends)):
                 return False
             await self._patience.until_done(lambda: self._generations.refresh(target))
             await self._patience.until_done(lambda: self._show(target, live))

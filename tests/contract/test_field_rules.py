@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.interval_pb2 import Interval
 from google.type.money_pb2 import Money
 
+from orderflow.admin.v1 import quarantine_pb2 as quarantine
 from orderflow.admin.v1 import rebuild_pb2 as rebuild
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.customers.v1 import commands_pb2 as customer_commands
@@ -73,12 +74,17 @@ READ_LOG = log.ReadLogRequest()
 REBUILD = rebuild.RebuildProjectionRequest(name="orders")
 GET_REBUILD = rebuild.GetRebuildRequest(name="orders")
 ROLLBACK = rebuild.RollbackProjectionRequest(name="orders")
+LIST_QUARANTINE = quarantine.ListQuarantineRequest()
+GET_QUARANTINED = quarantine.GetQuarantinedRequest(id=f"order/{ID}")
+REPLAY = quarantine.ReplayQuarantinedRequest(id=f"order/{ID}")
+SKIP = quarantine.SkipQuarantinedRequest(id=f"order/{ID}", version=3, actor="Ada", reason="Entered twice")
 READ_AGGREGATE = log.ReadAggregateRequest(aggregate_type="order", aggregate_id=ID)
 
 EVERY_COMMAND = [CREATE, ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL, REGISTER, UPDATE, ERASE]
 ON_AN_ORDER = [ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL]
 EVERY_QUERY = [GET_CUSTOMER, BATCH, GET, LIST, SEARCH, WATCH, HISTORY, SUMMARY, SUMMARIES, READ_LOG, READ_AGGREGATE]
 ON_A_PROJECTION = [REBUILD, GET_REBUILD, ROLLBACK]
+ON_THE_QUARANTINE = [LIST_QUARANTINE, GET_QUARANTINED, REPLAY, SKIP]
 
 Case = tuple[Message, str, Any]
 
@@ -134,6 +140,11 @@ ACCEPTED: list[Case] = [
     (READ_LOG, "aggregate_types", ["order", "customer", "stock_item"]),
     (READ_AGGREGATE, "to_version", 1),
     (READ_AGGREGATE, "to_time", Timestamp(seconds=1)),
+    (LIST_QUARANTINE, "states", [1, 2, 3]),
+    (GET_QUARANTINED, "id", "orderflow.orders.events.v1/3/42"),
+    (SKIP, "version", 0),
+    (SKIP, "actor", "n" * 200),
+    (SKIP, "reason", "r" * 500),
 ]
 
 NOT_IDS = ["order-1", ID[:-1], ID + "0", ID.replace("-", ""), f"{{{ID}}}", f" {ID}", f"{ID}\n"]
@@ -238,6 +249,13 @@ REFUSED: list[Case] = [
     (READ_AGGREGATE, "after_version", -1),
     (READ_AGGREGATE, "to_version", 0),
     (READ_AGGREGATE, "to_time", FAR),
+    *[(message, "id", value) for message in (GET_QUARANTINED, REPLAY, SKIP) for value in ("", "x" * 513)],
+    (LIST_QUARANTINE, "states", [1, 1]),
+    (LIST_QUARANTINE, "states[0]", 0),
+    (LIST_QUARANTINE, "states[0]", 4),
+    (SKIP, "version", -1),
+    *[(SKIP, "actor", value) for value in [*NOT_LINES, "n" * 201]],
+    *[(SKIP, "reason", value) for value in [*NOT_LINES, "r" * 501]],
 ]
 
 # Rules about several fields: no field is named, but the rule is.
@@ -301,7 +319,9 @@ def names(cases: Sequence[Case]) -> list[str]:
     return [f"{message.DESCRIPTOR.name}-{path}-{str(value)[:20]!r}" for message, path, value in cases]
 
 
-@pytest.mark.parametrize("message", [*EVERY_COMMAND, *EVERY_QUERY], ids=lambda message: message.DESCRIPTOR.name)
+@pytest.mark.parametrize(
+    "message", [*EVERY_COMMAND, *EVERY_QUERY, *ON_THE_QUARANTINE], ids=lambda message: message.DESCRIPTOR.name
+)
 def test_a_plain_request_is_accepted(message: Message) -> None:
     assert protovalidate.collect_violations(message) == []
 

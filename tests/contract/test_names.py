@@ -78,7 +78,10 @@ SERVICES = {
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
-    "admin.v1.ProjectionAdminService": "ListProjections RebuildProjection GetRebuild RollbackProjection",
+    "admin.v1.ProjectionAdminService": (
+        "ListProjections RebuildProjection GetRebuild RollbackProjection "
+        "ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined"
+    ),
 }
 
 # Streamed methods; all others have one answer.
@@ -90,6 +93,7 @@ STREAMED = {
     "ListCustomerSummaries",
     "ReadLog",
     "ReadAggregate",
+    "ListQuarantine",
 }
 
 # Every event, and the field that holds its time. The full name is the stored event_type.

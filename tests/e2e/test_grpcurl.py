@@ -114,12 +114,22 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert grpcurl.call(log, "ReadAggregate", {"aggregate_type": "order", "aggregate_id": order["order_id"]})
     assert grpcurl.call("orderflow.admin.v1.RelayAdminService", "GetRelayStatus", {})[0]["shards"]
     assert grpcurl.call("orderflow.admin.v1.ProjectionAdminService", "ListProjections", {})[0]["projections"]
+    _call_the_quarantine(grpcurl)
     not_offered = {"EraseCustomer": customers} | dict.fromkeys(NOT_OFFERED_YET - {"EraseCustomer"}, queries)
     for method, service in not_offered.items():
         request = {} if method in ("WatchOrders", "ListCustomerSummaries") else who
         assert "Unimplemented" in grpcurl.refused(service, method, request)
     served = grpcurl.methods("command_service") | grpcurl.methods("query_service") | grpcurl.methods("projector")
     assert grpcurl.called == served
+
+
+def _call_the_quarantine(grpcurl: GrpcUrl) -> None:
+    admin, entry = "orderflow.admin.v1.ProjectionAdminService", {"id": f"order/{uuid.uuid4()}"}
+    assert grpcurl.call(admin, "ListQuarantine", {}) == []
+    assert "QUARANTINE_ENTRY_NOT_FOUND" in grpcurl.refused(admin, "GetQuarantined", entry)
+    assert "QUARANTINE_ENTRY_NOT_FOUND" in grpcurl.refused(admin, "ReplayQuarantined", entry)
+    skip = {**entry, "version": 1, "actor": "Ada", "reason": "a test"}
+    assert "QUARANTINE_ENTRY_NOT_FOUND" in grpcurl.refused(admin, "SkipQuarantined", skip)
 
 
 def test_reflection_describes_messages(grpcurl: GrpcUrl, system: System) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import grpc
 import pytest
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from structlog.typing import EventDict
 
 from projector.app import serve
 from projector.settings import ProjectorSettings
+from tests.integration.projector.quarantine_client import QuarantineClient
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
@@ -114,6 +116,13 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     finally:
         stop.set()
         await serving
+
+
+@pytest.fixture
+async def quarantine(settings: Settings) -> AsyncIterator[QuarantineClient]:
+    """The quarantine, by this test's projector."""
+    async with grpc.aio.insecure_channel(settings["grpc_listen_address"]) as channel:
+        yield QuarantineClient(channel)
 
 
 @pytest.fixture

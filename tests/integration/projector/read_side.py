@@ -33,6 +33,7 @@ class ReadSide:
         self.prefix = prefix
         self.alias = f"{prefix}-orders"
         self.index = f"{self.alias}-000001"
+        self.quarantine = f"{prefix}-quarantine"
         self._redis = redis
         self._cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
         self._group = f"{prefix}.projector.orders.1"
@@ -42,9 +43,10 @@ class ReadSide:
         self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS}, offsets)
 
     async def close(self) -> None:
-        """Deletes all generations."""
+        """Deletes all generations, and the quarantine."""
         for index in await self.elasticsearch.indices.get(index=f"{self.alias}-*"):
             await self.elasticsearch.indices.delete(index=index, ignore_unavailable=True)
+        await self.elasticsearch.indices.delete(index=self.quarantine, ignore_unavailable=True)
         await self._lag.close()
 
     async def document(self, order_id: str) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents
 from projector.event_log import EventLog
-from projector.events import OrderEvent
+from projector.events import CustomerEvent, OrderEvent
 from projector.generations import Generations
 from projector.patience import Patience
 from projector.projection import OrderProjection
@@ -62,7 +62,8 @@ class _Order:
         self._write_side.record_customer(self.customer_id, name)
 
     async def follow(self, projection: OrderProjection, version: int) -> None:
-        assert await projection.follow_customers({self.customer_id: version}, {}) == {}
+        events = {self.customer_id: [CustomerEvent(self.customer_id, version)]}
+        assert await projection.follow_customers(events, {}) == {}
 
     async def project(self, projection: OrderProjection, version: int) -> None:
         """Brings the order's event of this version: it is created, confirmed, shipped."""

@@ -10,11 +10,12 @@ import pytest
 from tests.integration.projector.conftest import Settings
 from tests.integration.projector.operator_calls import DONE, OperatorCalls
 from tests.integration.projector.process import started
+from tests.integration.projector.quarantine_client import QuarantineClient
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
-from tests.unit.read_models.builders import created
+from tests.unit.read_models.builders import confirmed, created
 
 _CLIENT, _CONSUMER = 3, 5
 
@@ -150,3 +151,39 @@ async def test_a_rebuild_is_one_span_and_a_kept_generation_none(
     assert len(otlp.trace(rebuilds[0].span.trace_id.hex())) == 1
     later = [span.name for span in otlp.all() if span.span_id not in before]
     assert not [name for name in later if "EventLogService" in name]
+
+
+@pytest.mark.usefixtures("read_side")
+async def test_a_replay_is_in_the_operators_trace_and_linked_to_those_of_the_commands(
+    *,
+    settings: Settings,
+    write_side: WriteSide,
+    read_side: ReadSide,
+    quarantine: QuarantineClient,
+    otlp: OtlpReceiver,
+    order_id: str,
+    customer_id: str,
+) -> None:
+    commands, operator = [Trace(), Trace()], Trace()
+    recorded = write_side.record(
+        created(order_id=order_id, customer_id=customer_id), traceparent=commands[0].traceparent
+    )
+    recorded += write_side.record(confirmed(order_id=order_id), traceparent=commands[1].traceparent)
+    known, recorded[0].event_type = recorded[0].event_type, "orderflow.orders.v1.OrderTeleported"
+    write_side.publish(*recorded)
+    async with started(settings, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_BSP_SCHEDULE_DELAY="100"):
+        await quarantine.has(f"order/{order_id}")
+        recorded[0].event_type = known
+        assert await quarantine.replay(f"order/{order_id}", traceparent=operator.traceparent) is None
+        await read_side.has(order_id, version=2)
+
+        async def ended() -> list[ReceivedSpan] | None:
+            spans = otlp.trace(operator.id)
+            return spans if any(each.parent_id == operator.parent_id for each in spans) else None
+
+        spans = await eventually(ended, what="the call's span")
+    replay = next(each for each in spans if each.name == "replay order")
+    assert {link.trace_id.hex() for link in replay.span.links} == {each.id for each in commands}
+    assert {link.span_id.hex() for link in replay.span.links} == {each.parent_id for each in commands}
+    assert f"bulk {read_side.index}" in {each.name for each in spans}
+    assert all(otlp.trace(each.id) == [] for each in commands)

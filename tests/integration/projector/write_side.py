@@ -45,6 +45,8 @@ class WriteSide(
         """What happens, look-up by look-up, while a look-up's answer is on its way."""
         self.reading_log: Callable[[], Awaitable[None]] = _at_once
         """What is waited for before each chunk of the log."""
+        self.while_read: list[Callable[[], Awaitable[None]]] = []
+        """What happens, read by read, after an aggregate's events were read and before the reader has them."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
         self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
@@ -76,13 +78,20 @@ class WriteSide(
             await self._server.stop(None)
             self._server = None
 
-    def record(self, *events: OrderEvent) -> list[event_log_pb2.RecordedEvent]:
+    def record(self, *events: OrderEvent, traceparent: str = "") -> list[event_log_pb2.RecordedEvent]:
         """Appends orders' events to the log, without publishing them."""
-        return [self._append("order", event.order_id, event) for event in events]
+        recorded = [self._append("order", event.order_id, event) for event in events]
+        for each in recorded:
+            each.metadata.traceparent = traceparent
+        return recorded
 
     def forget(self, aggregate_id: str) -> None:
         """Loses an aggregate's events."""
         del self._recorded[aggregate_id]
+
+    def lose(self, aggregate_id: str, version: int) -> None:
+        """Loses one of an aggregate's events."""
+        self._recorded[aggregate_id] = [each for each in self._recorded[aggregate_id] if each.version != version]
 
     def record_customer(
         self, customer_id: str, name: str, *, email: str = "zoe@example.com", erased: bool = False
@@ -116,14 +125,14 @@ class WriteSide(
     def publish_raw(
         self,
         topic: str,
-        key: str,
+        key: str | None,
         value: bytes | None,
         headers: Headers,
         *,
         partition: int | None = None,
     ) -> None:
         """Sends any message."""
-        chosen = int(key[:8], 16) % PARTITIONS if partition is None else partition
+        chosen = int((key or "0")[:8], 16) % PARTITIONS if partition is None else partition
         self._producer.produce(topic, value=value, key=key, partition=chosen, headers=headers)
         self._producer.flush()
 
@@ -147,9 +156,12 @@ class WriteSide(
         context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> AsyncIterator[event_log_pb2.ReadAggregateResponse]:
         """A range of versions in one chunk."""
-        wanted = range(request.after_version + 1, request.to_version + 1)
+        to = request.to_version if request.HasField("to_version") else self._position
+        wanted = range(request.after_version + 1, to + 1)
         events = [each for each in self._recorded[request.aggregate_id] if each.version in wanted]
         yield event_log_pb2.ReadAggregateResponse(events=events)
+        if self.while_read:
+            await self.while_read.pop(0)()
 
     async def ReadLog(
         self,

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from service_kit.kafka_consumer import BatchConsumer, Partition
+from service_kit.kafka_consumer import BatchConsumer, Handler
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS
 
@@ -21,7 +21,7 @@ PARTITIONS = 3
 EVICTION_SECONDS = 6.0
 """The least that the broker takes for a session."""
 
-Handle = Callable[[Sequence[Message]], Awaitable[Mapping[Partition, int]]]
+Handle = Callable[[Sequence[Message]], Awaitable[None]]
 
 
 @dataclass
@@ -52,34 +52,40 @@ class Topic:
 
     def committed(self) -> dict[int, int]:
         """The group's offsets, of the partitions that have one."""
+        return {each.partition: each.offset for each in self._committed() if each.offset >= 0}
+
+    def metadata(self, partition: int = 0) -> str:
+        """What stands beside a partition's offset."""
+        return self._committed()[partition].metadata or ""
+
+    def _committed(self) -> list[TopicPartition]:
         reader = Consumer({"bootstrap.servers": KAFKA_BROKERS, "group.id": self.group})
         found = reader.committed([TopicPartition(self.name, each) for each in range(PARTITIONS)], timeout=10)
         reader.close()
-        return {each.partition: each.offset for each in found if each.offset >= 0}
+        return found
 
 
 class Handled:
     """Keeps what it is handed, by value."""
 
-    def __init__(self, unfinished: Callable[[Message], bool] = lambda _message: False) -> None:
+    def __init__(self) -> None:
         self.values: list[str] = []
         self.batches: list[list[str]] = []
-        self._unfinished = unfinished
+        self.condemned: list[str] = []
+        self.assignments = 0
 
-    async def __call__(self, messages: Sequence[Message]) -> Mapping[Partition, int]:
-        """Finishes each partition up to the first message that it cannot finish."""
-        stopped: dict[Partition, int] = {}
-        self.batches.append([])
-        for each in messages:
-            place = partition_of(each)
-            if place in stopped:
-                continue
-            if self._unfinished(each):
-                stopped[place] = offset_of(each)
-                continue
-            self.values.append(value_of(each))
-            self.batches[-1].append(value_of(each))
-        return stopped
+    async def assigned(self) -> None:
+        """Counts."""
+        self.assignments += 1
+
+    async def handle(self, messages: Sequence[Message]) -> None:
+        """Finishes all."""
+        self.batches.append([value_of(each) for each in messages])
+        self.values += self.batches[-1]
+
+    async def condemn(self, message: Message) -> None:
+        """Finishes it."""
+        self.condemned.append(value_of(message))
 
     async def until(self, *values: str, within: float = 20.0) -> None:
         """Returns when these values were handled, each once and nothing else, partition by partition in order."""
@@ -91,30 +97,29 @@ class Handled:
         assert sorted(self.values) == sorted(values)
 
 
+class Doing(Handled):
+    """Does as it is told."""
+
+    def __init__(self, do: Handle) -> None:
+        super().__init__()
+        self._do = do
+
+    async def handle(self, messages: Sequence[Message]) -> None:
+        """Does it."""
+        await self._do(messages)
+
+
 def value_of(message: Message) -> str:
     value = message.value()
     assert value is not None
     return value.decode()
 
 
-def partition_of(message: Message) -> Partition:
-    topic, partition = message.topic(), message.partition()
-    assert topic is not None
-    assert partition is not None
-    return topic, partition
-
-
-def offset_of(message: Message) -> int:
-    offset = message.offset()
-    assert offset is not None
-    return offset
-
-
 @asynccontextmanager
-async def consuming(consumer: BatchConsumer, handle: Handle) -> AsyncIterator["asyncio.Task[None]"]:
+async def consuming(consumer: BatchConsumer, handler: Handler) -> AsyncIterator["asyncio.Task[None]"]:
     """A running consumer, told to stop at the end of the body."""
     stop = asyncio.Event()
-    task = asyncio.create_task(consumer.run(handle, stop))
+    task = asyncio.create_task(consumer.run(handler, stop))
     try:
         yield task
     finally:
@@ -179,68 +184,15 @@ async def test_a_message_is_handed_on_when_it_arrives(topic: Topic) -> None:
     assert sorted(delays)[5] < 0.1
 
 
-async def test_only_the_finished_prefix_is_committed_and_the_partition_is_stopped(topic: Topic) -> None:
-    topic.produce("a", "poison", "b", partition=0)
-    topic.produce("c", partition=1)
-    handled = Handled(lambda message: value_of(message) == "poison")
-    consumer = topic.consumer()
-    async with consuming(consumer, handled):
-        await handled.until("a", "c")
-        topic.produce("d", partition=0)
-        topic.produce("e", "f", partition=1)
-        await handled.until("a", "c", "e", "f")
-        assert consumer.stopped_partitions == {(topic.name, 0): 1}
-    assert topic.committed() == {0: 1, 1: 3}
-    healed = Handled()
-    async with consuming(topic.consumer(), healed):
-        await healed.until("poison", "b", "d")
-
-
-async def test_a_partition_whose_first_message_cannot_be_finished_is_stopped_where_it_was(topic: Topic) -> None:
-    topic.produce("poison")
-    handled = Handled(lambda message: value_of(message) == "poison")
-    consumer = topic.consumer()
-    async with consuming(consumer, handled):
-
-        async def stopped() -> bool:
-            return bool(consumer.stopped_partitions)
-
-        await eventually(stopped)
-    assert topic.committed() == {0: 0}
-
-
-async def test_a_stopped_partition_stays_stopped_through_a_batch_that_is_held(topic: Topic) -> None:
-    topic.produce("poison", partition=0)
-    handled = Handled(lambda message: value_of(message) == "poison")
-
-    async def slowly(messages: Sequence[Message]) -> Mapping[Partition, int]:
-        await asyncio.sleep(0.5)
-        return await handled(messages)
-
-    consumer = topic.consumer(hold_seconds=0.1)
-    async with consuming(consumer, slowly):
-
-        async def stopped() -> bool:
-            return bool(consumer.stopped_partitions)
-
-        await eventually(stopped)
-        topic.produce("after", partition=0)
-        topic.produce("a", partition=1)
-        await handled.until("a")
-        topic.produce("b", partition=1)
-        await handled.until("a", "b")
-    assert topic.committed() == {0: 0, 1: 2}
-
-
 async def test_a_handler_that_raises_ends_the_consumer_and_commits_nothing_of_its_batch(topic: Topic) -> None:
     topic.produce("a")
 
-    async def fails(_messages: Sequence[Message]) -> Mapping[Partition, int]:
+    async def fails(_messages: Sequence[Message]) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await topic.consumer().run(fails, asyncio.Event())
-    assert topic.committed() == {}
+        await topic.consumer().run(Doing(fails), asyncio.Event())
+    assert topic.committed() == {0: 0}
     handled = Handled()
     async with consuming(topic.consumer(), handled):
         await handled.until("a")
@@ -250,13 +202,13 @@ async def test_a_consumer_that_is_told_to_stop_finishes_the_batch_in_hand(topic:
     topic.produce("a", "b")
     begun, release, handled = asyncio.Event(), asyncio.Event(), Handled()
 
-    async def waits(messages: Sequence[Message]) -> Mapping[Partition, int]:
+    async def waits(messages: Sequence[Message]) -> None:
         begun.set()
         await release.wait()
-        return await handled(messages)
+        await handled.handle(messages)
 
     stop = asyncio.Event()
-    running = asyncio.create_task(topic.consumer().run(waits, stop))
+    running = asyncio.create_task(topic.consumer().run(Doing(waits), stop))
     await begun.wait()
     stop.set()
     release.set()
@@ -271,22 +223,22 @@ async def test_a_consumer_that_is_cancelled_has_ended_its_handler_left_its_group
     topic.produce("a")
     begun, cleaned = asyncio.Event(), asyncio.Event()
 
-    async def waits(_messages: Sequence[Message]) -> Mapping[Partition, int]:
+    async def waits(_messages: Sequence[Message]) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0.05)  # what a real handler does to close what it holds
             cleaned.set()
-        return {}
 
-    running = asyncio.create_task(topic.consumer(hold_seconds=0.1).run(waits, asyncio.Event()))
+    running = asyncio.create_task(topic.consumer(hold_seconds=0.1).run(Doing(waits), asyncio.Event()))
     await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert cleaned.is_set()
-    assert topic.committed() == {}
+    assert topic.committed() == {0: 0}
+    assert topic.metadata() == ""
     handled = Handled()
     async with consuming(topic.consumer(), handled):
         await handled.until("a", within=EVICTION_SECONDS - 1)
@@ -299,21 +251,21 @@ async def test_a_slow_batch_keeps_its_membership_and_its_messages(topic: Topic) 
         slow_batch(topic, hold_seconds=0.5), slow_batch(replace(topic, group=uuid.uuid4().hex), hold_seconds=100.0)
     )
     assert held == {0: 2}
-    assert thrown_out == {}
+    assert thrown_out == {0: 0}
 
 
 async def slow_batch(topic: Topic, *, hold_seconds: float) -> dict[int, int]:
     """What is committed right after a batch that takes longer than an eviction."""
     handled, begun = Handled(), asyncio.Event()
 
-    async def slowly(messages: Sequence[Message]) -> Mapping[Partition, int]:
+    async def slowly(messages: Sequence[Message]) -> None:
         begun.set()
         await asyncio.sleep(EVICTION_SECONDS + 1.5)
         stop.set()
-        return await handled(messages)
+        await handled.handle(messages)
 
     stop = asyncio.Event()
-    running = asyncio.create_task(topic.consumer(hold_seconds=hold_seconds, batch_size=10).run(slowly, stop))
+    running = asyncio.create_task(topic.consumer(hold_seconds=hold_seconds, batch_size=10).run(Doing(slowly), stop))
     await begun.wait()
     await running
     return topic.committed()
@@ -326,12 +278,12 @@ async def test_a_partition_that_is_lost_while_a_batch_is_held_is_not_committed_b
         topic.produce(f"{partition}", partition=partition)
     begun, release, first, second = asyncio.Event(), asyncio.Event(), Handled(), Handled()
 
-    async def waits(messages: Sequence[Message]) -> Mapping[Partition, int]:
+    async def waits(messages: Sequence[Message]) -> None:
         begun.set()
         await release.wait()
-        return await first(messages)
+        await first.handle(messages)
 
-    async with consuming(topic.consumer(hold_seconds=0.1), waits):
+    async with consuming(topic.consumer(hold_seconds=0.1), Doing(waits)):
         await begun.wait()
         async with consuming(topic.consumer(), second):
 
@@ -347,7 +299,7 @@ async def test_a_partition_that_is_lost_while_a_batch_is_held_is_not_committed_b
                 return committed if 2 in committed.values() else None
 
             taken_over = await eventually(gone_further, what="a second member beyond the first one's batch")
-            assert len(taken_over) < PARTITIONS
+            assert list(taken_over.values()).count(2) < PARTITIONS
             release.set()
 
             async def all_committed() -> bool:
@@ -369,3 +321,131 @@ async def test_a_check_tells_whether_the_brokers_answer(topic: Topic) -> None:
         async with consuming(away, Handled()):
             with pytest.raises(KafkaException):
                 await away.check()
+
+
+class Deadly:
+    """Stands for a process that dies while it handles a value; each run is a process of its own."""
+
+    def __init__(self, topic: Topic, value: str) -> None:
+        self._topic = topic
+        self._value = value
+        self.deaths: list[list[str]] = []
+
+    async def run(self) -> Handled:
+        """One process, until it dies or has gone past everything."""
+        handled, stop = Handled(), asyncio.Event()
+
+        async def dies(messages: Sequence[Message]) -> None:
+            values = [value_of(each) for each in messages]
+            if self._value in values:
+                self.deaths.append(values)
+                raise MemoryError
+            await handled.handle(messages)
+            if "last" in values:
+                stop.set()
+
+        handler = Doing(dies)
+        with suppress(MemoryError):
+            await self._topic.consumer().run(handler, stop)
+        handled.condemned = handler.condemned
+        return handled
+
+
+async def test_a_message_that_kills_its_process_again_and_again_is_found_and_condemned(topic: Topic) -> None:
+    topic.produce("a", "b", "poison", "c", "last")
+    deadly = Deadly(topic, "poison")
+    runs = [await deadly.run() for _ in range(5)]
+    assert deadly.deaths == [["a", "b", "poison", "c", "last"]] * 3 + [["poison"]]
+    assert [run.values for run in runs] == [[], [], [], ["a", "b"], ["c", "last"]]
+    assert [run.condemned for run in runs] == [[], [], [], [], ["poison"]]
+    assert topic.committed() == {0: 5}
+    assert topic.metadata() == ""
+
+
+async def test_a_death_is_counted_where_a_process_has_begun_and_nowhere_else(topic: Topic) -> None:
+    topic.produce("a")
+    seen: list[str] = []
+
+    async def looks(_messages: Sequence[Message]) -> None:
+        seen.append(topic.metadata())
+
+    handler = Doing(looks)
+    async with consuming(topic.consumer(), handler):
+        for number in range(3):
+            topic.produce("more")
+
+            async def handled(number: int = number) -> bool:
+                return len(seen) > number
+
+            await eventually(handled)
+    assert seen[0] == "begun=1 to=0" or seen[0] == "begun=1 to=1"
+    assert set(seen[1:]) == {""}
+
+
+async def test_work_that_is_pardoned_or_cancelled_does_not_count(topic: Topic) -> None:
+    topic.produce("a")
+    for _ in range(6):
+        consumer, begun = topic.consumer(), asyncio.Event()
+
+        async def meets_an_outage(
+            _messages: Sequence[Message], consumer: BatchConsumer = consumer, begun: asyncio.Event = begun
+        ) -> None:
+            await consumer.pardon()
+            begun.set()
+            raise ValueError("gives up")
+
+        with pytest.raises(ValueError, match="gives up"):
+            await consumer.run(Doing(meets_an_outage), asyncio.Event())
+    assert topic.metadata() == ""
+
+
+async def test_what_is_handed_over_in_a_rebalance_is_not_held_against_it(topic: Topic) -> None:
+    for partition in range(PARTITIONS):
+        topic.produce("a", partition=partition)
+    begun, release, second = asyncio.Event(), asyncio.Event(), Handled()
+
+    async def waits(_messages: Sequence[Message]) -> None:
+        begun.set()
+        await release.wait()
+
+    seen: list[str] = []
+
+    async def looks(messages: Sequence[Message]) -> None:
+        seen.extend(topic.metadata(each.partition() or 0) for each in messages)
+        await second.handle(messages)
+
+    async with consuming(topic.consumer(hold_seconds=0.1), Doing(waits)):
+        await begun.wait()
+        async with consuming(topic.consumer(), Doing(looks)):
+
+            async def taken_over() -> bool:
+                return bool(second.values)
+
+            await eventually(taken_over, what="partitions for the second member")
+            release.set()
+    assert set(seen) == {"begun=1 to=0"}
+
+
+async def test_new_partitions_are_told_of_before_their_first_messages(topic: Topic) -> None:
+    handled = Handled()
+
+    async def after_assignment(messages: Sequence[Message]) -> None:
+        assert handler.assignments == 1
+        await handled.handle(messages)
+
+    handler = Doing(after_assignment)
+    async with consuming(topic.consumer(), handler):
+
+        async def assigned() -> bool:
+            return handler.assignments == 1
+
+        await eventually(assigned, what="an assignment without a message")
+        for number in range(3):
+            topic.produce(f"{number}", partition=number)
+        await handled.until("0", "1", "2")
+        async with consuming(topic.consumer(), Handled()):
+
+            async def assigned_again() -> bool:
+                return handler.assignments == 2
+
+            await eventually(assigned_again, what="an assignment after a rebalance")

@@ -11,6 +11,7 @@ COMMANDS = [
     *(("order", name) for name in _ORDER),
     *(("customer", name) for name in ("register", "update", "get")),
     ("projection", "list"),
+    *(("quarantine", name) for name in ("list", "show", "replay", "skip")),
     ("relay", "status"),
 ]
 
@@ -29,7 +30,7 @@ def test_the_help_names_the_exit_statuses(run: Run) -> None:
         assert f"\n {status} " in shown
 
 
-@pytest.mark.parametrize("group", ["order", "customer", "projection", "relay"])
+@pytest.mark.parametrize("group", ["order", "customer", "projection", "quarantine", "relay"])
 def test_a_group_without_a_command_shows_its_commands(run: Run, group: str) -> None:
     assert "Commands" in run(group).output
 

@@ -1,14 +1,14 @@
 """Which events of an order are folded, whatever comes in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
 from event_schemas import orders as order_events
 from orderflow.orders.v1 import views_pb2
-from projector.errors import EventsMissing, Unfoldable
+from projector.errors import EventsMissing, Undecodable, Unfoldable
 from projector.event_log import EventLog
-from projector.events import OrderEvent
+from projector.events import OrderEvent, UnreadableEvent
 from projector.folding import folded
 from read_models import orders
 from tests.unit.read_models.builders import ORDER, confirmed, created, delivered, euros, paid, shipped
@@ -24,12 +24,17 @@ class EventLogInMemory(EventLog):
         self._empty = empty
         self.reads: list[tuple[int, int]] = []
 
-    async def read(self, order_id: str, after: int, to: int) -> Sequence[OrderEvent]:
+    async def read(
+        self, order_id: str, after: int, to: int, skips: Collection[int] = ()
+    ) -> Sequence[OrderEvent | UnreadableEvent]:
         """The range, unless it has nothing."""
         self.reads.append((after, to))
-        if self._empty:
-            raise EventsMissing(order_id)
-        return [_EVENTS[version] for version in range(after + 1, to + 1)]
+        found = [_EVENTS[version] for version in range(after + 1, to + 1)]
+        missing = EventsMissing(order_id)
+        return [
+            UnreadableEvent("order", order_id, each.version, missing) if self._empty or each.version in skips else each
+            for each in found
+        ]
 
 
 def _at(version: int) -> views_pb2.OrderView | None:
@@ -57,19 +62,57 @@ async def test_each_event_is_folded_once_and_in_order(
     present: int, come: list[int], reads: list[tuple[int, int]]
 ) -> None:
     log = EventLogInMemory()
-    assert await folded(ORDER, _at(present), [_EVENTS[each] for each in come], log) == _at(max(come))
+    assert await folded(ORDER, _at(present), [_EVENTS[each] for each in come], log) == (_at(max(come)), None)
     assert log.reads == reads
 
 
 @pytest.mark.parametrize("come", [[1], [2, 1], [3, 3]])
 async def test_of_repeats_alone_the_given_view_is_left(come: list[int]) -> None:
     view = _at(3)
-    assert await folded(ORDER, view, [_EVENTS[each] for each in come], EventLogInMemory()) is view
+    after, failure = await folded(ORDER, view, [_EVENTS[each] for each in come], EventLogInMemory())
+    assert after is view
+    assert failure is None
 
 
 async def test_what_the_log_lacks_too_is_no_reason_to_skip_it() -> None:
-    with pytest.raises(EventsMissing):
-        await folded(ORDER, _at(1), [_EVENTS[3]], EventLogInMemory(empty=True))
+    view = _at(1)
+    after, failure = await folded(ORDER, view, [_EVENTS[3]], EventLogInMemory(empty=True))
+    assert after is view
+    assert failure
+    assert (failure.version, type(failure.cause)) == (2, EventsMissing)
+
+
+async def test_a_version_that_cannot_be_read_leaves_what_was_before_it_and_nothing_after() -> None:
+    events: list[OrderEvent | UnreadableEvent] = [_EVENTS[1], _EVENTS[2], _unreadable(3), _EVENTS[4]]
+    after, failure = await folded(ORDER, None, events, EventLogInMemory())
+    assert after == _at(2)
+    assert failure
+    assert failure.version == 3
+
+
+async def test_a_version_that_cannot_be_read_is_a_repeat_like_another_once_the_view_has_it() -> None:
+    assert await folded(ORDER, _at(3), [_unreadable(2), _EVENTS[4]], EventLogInMemory()) == (_at(4), None)
+
+
+@pytest.mark.parametrize("come", [[5], [3, 4, 5]])
+async def test_a_skipped_version_changes_nothing_but_the_version(come: list[int]) -> None:
+    view, expected = _at(3), _at(3)
+    assert expected
+    expected.version = 4
+    after, failure = await folded(ORDER, view, [_EVENTS[each] for each in come], EventLogInMemory(), skips={4})
+    assert after == orders.evolve(expected, delivered(), 5)
+    assert failure is None
+
+
+async def test_the_view_has_a_skipped_version_even_when_nothing_came_after_it() -> None:
+    expected = _at(3)
+    assert expected
+    expected.version = 4
+    assert await folded(ORDER, _at(3), [_EVENTS[4]], EventLogInMemory(), skips={4}) == (expected, None)
+
+
+async def test_an_orders_first_version_is_never_skipped() -> None:
+    assert await folded(ORDER, None, [_EVENTS[1]], EventLogInMemory(), skips={1}) == (_at(1), None)
 
 
 async def test_a_fold_that_fails_is_a_defect_of_this_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,5 +120,12 @@ async def test_a_fold_that_fails_is_a_defect_of_this_order(monkeypatch: pytest.M
         raise ZeroDivisionError
 
     monkeypatch.setattr(orders, "evolve", broken)
-    with pytest.raises(Unfoldable, match="ZeroDivisionError"):
-        await folded(ORDER, None, [_EVENTS[1]], EventLogInMemory())
+    after, failure = await folded(ORDER, None, [_EVENTS[1]], EventLogInMemory())
+    assert after is None
+    assert failure
+    assert (failure.version, type(failure.cause)) == (1, Unfoldable)
+    assert "ZeroDivisionError" in str(failure.cause)
+
+
+def _unreadable(version: int) -> UnreadableEvent:
+    return UnreadableEvent("order", ORDER, version, Undecodable("on purpose"))

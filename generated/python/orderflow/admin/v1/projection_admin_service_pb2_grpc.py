@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2
+from orderflow.admin.v1 import quarantine_pb2 as orderflow_dot_admin_dot_v1_dot_quarantine__pb2
 from orderflow.admin.v1 import rebuild_pb2 as orderflow_dot_admin_dot_v1_dot_rebuild__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -27,7 +28,8 @@ if _version_not_supported:
 
 
 class ProjectionAdminServiceStub:
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
     """
 
     def __init__(self, channel):
@@ -56,10 +58,31 @@ class ProjectionAdminServiceStub:
                 request_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.SerializeToString,
                 response_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.FromString,
                 _registered_method=True)
+        self.ListQuarantine = channel.unary_stream(
+                '/orderflow.admin.v1.ProjectionAdminService/ListQuarantine',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.FromString,
+                _registered_method=True)
+        self.GetQuarantined = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/GetQuarantined',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.ReplayQuarantined = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/ReplayQuarantined',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.SkipQuarantined = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/SkipQuarantined',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.FromString,
+                _registered_method=True)
 
 
 class ProjectionAdminServiceServicer:
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
     """
 
     def ListProjections(self, request, context):
@@ -81,7 +104,9 @@ class ProjectionAdminServiceServicer:
         it by GetRebuild, which any projector answers. If that process ends, the
         unfinished generation is deleted and nothing has changed: start again. The
         projector that is asked decides the mapping: after an upgrade ask one of
-        the new version. Refused with REBUILD_RUNNING while another rebuild or a
+        the new version. What cannot be folded is quarantined in the new generation
+        alone; an event that kills the process kills this one, too, unless it was
+        skipped. Refused with REBUILD_RUNNING while another rebuild or a
         rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
         READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
         """
@@ -115,6 +140,60 @@ class ProjectionAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantine(self, request, context):
+        """Lists what cannot be projected into the live generation or another one,
+        and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
+        with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuarantined(self, request, context):
+        """Shows an entry with the message in which its failure was noticed. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
+        READ_MODEL_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayQuarantined(self, request, context):
+        """Tries an entry again, after its cause was removed: reads the aggregate's
+        events from the event log and folds them from where its document is. When
+        all of them are in the document the entry is gone and later events are
+        projected again; no event that came meanwhile is lost. When it fails the
+        entry stays, with its new cause. A message that names no aggregate is
+        read again by the program as it is now. All of this happens in the live
+        generation and in the kept ones whose mapping the projector writes that is
+        asked; one that does not write the live one's refuses.
+
+        Safe to repeat at any time. An event that kills the process that projects
+        it kills the one that replays it: have its cause removed before. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+        index, the event log or the customers cannot be reached; then repeat it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SkipQuarantined(self, request, context):
+        """Has the entry's version passed over, for good: the document is brought up
+        to date as if that version had changed nothing, and says afterwards that
+        it has that version. This holds in all generations, also in those that
+        rebuilds will make. The document then differs from the order that the
+        commands know; the entry is kept as a record of who decided that, when and why.
+        Prefer to remove the cause and to replay. Skipping a message that names no
+        aggregate only records that it needs no more attention.
+
+        A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+        VERSION_MISMATCH when the entry's version is another one (the metadata
+        names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProjectionAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +217,26 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.FromString,
                     response_serializer=orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.SerializeToString,
             ),
+            'ListQuarantine': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.SerializeToString,
+            ),
+            'GetQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuarantined,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedResponse.SerializeToString,
+            ),
+            'ReplayQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayQuarantined,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedResponse.SerializeToString,
+            ),
+            'SkipQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipQuarantined,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'orderflow.admin.v1.ProjectionAdminService', rpc_method_handlers)
@@ -147,7 +246,8 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectionAdminService:
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE.
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
     """
 
     @staticmethod
@@ -248,6 +348,114 @@ class ProjectionAdminService:
             '/orderflow.admin.v1.ProjectionAdminService/RollbackProjection',
             orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionRequest.SerializeToString,
             orderflow_dot_admin_dot_v1_dot_rebuild__pb2.RollbackProjectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/ListQuarantine',
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/GetQuarantined',
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.GetQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/ReplayQuarantined',
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.ReplayQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/SkipQuarantined',
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.FromString,
             options,
             channel_credentials,
             insecure,

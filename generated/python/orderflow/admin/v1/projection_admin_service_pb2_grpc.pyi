@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from orderflow.admin.v1 import projection_admin_service_pb2 as _projection_admin_service_pb2
+from orderflow.admin.v1 import quarantine_pb2 as _quarantine_pb2
 from orderflow.admin.v1 import rebuild_pb2 as _rebuild_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -28,7 +29,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProjectionAdminServiceStub:
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,7 +52,9 @@ class ProjectionAdminServiceStub:
     it by GetRebuild, which any projector answers. If that process ends, the
     unfinished generation is deleted and nothing has changed: start again. The
     projector that is asked decides the mapping: after an upgrade ask one of
-    the new version. Refused with REBUILD_RUNNING while another rebuild or a
+    the new version. What cannot be folded is quarantined in the new generation
+    alone; an event that kills the process kills this one, too, unless it was
+    skipped. Refused with REBUILD_RUNNING while another rebuild or a
     rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
     READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
     """
@@ -71,10 +76,50 @@ class ProjectionAdminServiceStub:
     PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
     once more: name the generation to be safe.
     """
+    ListQuarantine: _grpc.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]
+    """Lists what cannot be projected into the live generation or another one,
+    and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
+    with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    """
+    GetQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]
+    """Shows an entry with the message in which its failure was noticed. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
+    READ_MODEL_UNAVAILABLE.
+    """
+    ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]
+    """Tries an entry again, after its cause was removed: reads the aggregate's
+    events from the event log and folds them from where its document is. When
+    all of them are in the document the entry is gone and later events are
+    projected again; no event that came meanwhile is lost. When it fails the
+    entry stays, with its new cause. A message that names no aggregate is
+    read again by the program as it is now. All of this happens in the live
+    generation and in the kept ones whose mapping the projector writes that is
+    asked; one that does not write the live one's refuses.
+
+    Safe to repeat at any time. An event that kills the process that projects
+    it kills the one that replays it: have its cause removed before. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+    index, the event log or the customers cannot be reached; then repeat it.
+    """
+    SkipQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]
+    """Has the entry's version passed over, for good: the document is brought up
+    to date as if that version had changed nothing, and says afterwards that
+    it has that version. This holds in all generations, also in those that
+    rebuilds will make. The document then differs from the order that the
+    commands know; the entry is kept as a record of who decided that, when and why.
+    Prefer to remove the cause and to replay. Skipping a message that names no
+    aggregate only records that it needs no more attention.
+
+    A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+    VERSION_MISMATCH when the entry's version is another one (the metadata
+    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    """
 
 @_typing.type_check_only
 class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProjections: _aio.UnaryUnaryMultiCallable[_projection_admin_service_pb2.ListProjectionsRequest, _projection_admin_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
@@ -92,7 +137,9 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     it by GetRebuild, which any projector answers. If that process ends, the
     unfinished generation is deleted and nothing has changed: start again. The
     projector that is asked decides the mapping: after an upgrade ask one of
-    the new version. Refused with REBUILD_RUNNING while another rebuild or a
+    the new version. What cannot be folded is quarantined in the new generation
+    alone; an event that kills the process kills this one, too, unless it was
+    skipped. Refused with REBUILD_RUNNING while another rebuild or a
     rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
     READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
     """
@@ -114,9 +161,49 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
     once more: name the generation to be safe.
     """
+    ListQuarantine: _aio.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]  # type: ignore[assignment]
+    """Lists what cannot be projected into the live generation or another one,
+    and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
+    with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    """
+    GetQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
+    """Shows an entry with the message in which its failure was noticed. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
+    READ_MODEL_UNAVAILABLE.
+    """
+    ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
+    """Tries an entry again, after its cause was removed: reads the aggregate's
+    events from the event log and folds them from where its document is. When
+    all of them are in the document the entry is gone and later events are
+    projected again; no event that came meanwhile is lost. When it fails the
+    entry stays, with its new cause. A message that names no aggregate is
+    read again by the program as it is now. All of this happens in the live
+    generation and in the kept ones whose mapping the projector writes that is
+    asked; one that does not write the live one's refuses.
+
+    Safe to repeat at any time. An event that kills the process that projects
+    it kills the one that replays it: have its cause removed before. Refused
+    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+    index, the event log or the customers cannot be reached; then repeat it.
+    """
+    SkipQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]  # type: ignore[assignment]
+    """Has the entry's version passed over, for good: the document is brought up
+    to date as if that version had changed nothing, and says afterwards that
+    it has that version. This holds in all generations, also in those that
+    rebuilds will make. The document then differs from the order that the
+    commands know; the entry is kept as a record of who decided that, when and why.
+    Prefer to remove the cause and to replay. Skipping a message that names no
+    aggregate only records that it needs no more attention.
+
+    A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+    VERSION_MISMATCH when the entry's version is another one (the metadata
+    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    """
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows and rebuilds the projections. Served by the projector; retry on UNAVAILABLE."""
+    """Shows and rebuilds the projections, and shows what they cannot project.
+    Served by the projector, any of several; retry on UNAVAILABLE.
+    """
 
     @_abc_1.abstractmethod
     def ListProjections(
@@ -144,7 +231,9 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         it by GetRebuild, which any projector answers. If that process ends, the
         unfinished generation is deleted and nothing has changed: start again. The
         projector that is asked decides the mapping: after an upgrade ask one of
-        the new version. Refused with REBUILD_RUNNING while another rebuild or a
+        the new version. What cannot be folded is quarantined in the new generation
+        alone; an event that kills the process kills this one, too, unless it was
+        skipped. Refused with REBUILD_RUNNING while another rebuild or a
         rollback of the same projection runs, with PROJECTION_NOT_FOUND, or with
         READ_MODEL_UNAVAILABLE. Do not retry blindly: look whether one runs.
         """
@@ -177,6 +266,68 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         again), with REBUILD_RUNNING while a rebuild or another rollback runs, with
         PROJECTION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE. A repeat rolls back
         once more: name the generation to be safe.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _quarantine_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_quarantine_pb2.ListQuarantineResponse], _abc.AsyncIterator[_quarantine_pb2.ListQuarantineResponse]]:
+        """Lists what cannot be projected into the live generation or another one,
+        and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
+        with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+        """
+
+    @_abc_1.abstractmethod
+    def GetQuarantined(
+        self,
+        request: _quarantine_pb2.GetQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.GetQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.GetQuarantinedResponse]]:
+        """Shows an entry with the message in which its failure was noticed. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
+        READ_MODEL_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayQuarantined(
+        self,
+        request: _quarantine_pb2.ReplayQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.ReplayQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.ReplayQuarantinedResponse]]:
+        """Tries an entry again, after its cause was removed: reads the aggregate's
+        events from the event log and folds them from where its document is. When
+        all of them are in the document the entry is gone and later events are
+        projected again; no event that came meanwhile is lost. When it fails the
+        entry stays, with its new cause. A message that names no aggregate is
+        read again by the program as it is now. All of this happens in the live
+        generation and in the kept ones whose mapping the projector writes that is
+        asked; one that does not write the live one's refuses.
+
+        Safe to repeat at any time. An event that kills the process that projects
+        it kills the one that replays it: have its cause removed before. Refused
+        with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
+        index, the event log or the customers cannot be reached; then repeat it.
+        """
+
+    @_abc_1.abstractmethod
+    def SkipQuarantined(
+        self,
+        request: _quarantine_pb2.SkipQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.SkipQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.SkipQuarantinedResponse]]:
+        """Has the entry's version passed over, for good: the document is brought up
+        to date as if that version had changed nothing, and says afterwards that
+        it has that version. This holds in all generations, also in those that
+        rebuilds will make. The document then differs from the order that the
+        commands know; the entry is kept as a record of who decided that, when and why.
+        Prefer to remove the cause and to replay. Skipping a message that names no
+        aggregate only records that it needs no more attention.
+
+        A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
+        VERSION_MISMATCH when the entry's version is another one (the metadata
+        names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
         """
 
 def add_ProjectionAdminServiceServicer_to_server(servicer: ProjectionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -193,8 +193,8 @@ class Rebuild(_message.Message):
     failure: _builtins.str
     """Why it failed; empty unless it has. For people; may change."""
     unfolded_count: _builtins.int
-    """How many aggregates could not be folded; each is in the new generation as
-    it was before the event that failed, or not at all.
+    """How many aggregates could not be folded. Each is in the new generation as it
+    was before the event that failed, or not at all, and in its quarantine.
     """
     @_builtins.property
     def remaining_duration(self) -> _duration_pb2.Duration:

@@ -162,6 +162,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     the time of the call. Start a projector that writes its mapping, wait until
     ListProjections shows no lag, and ask again.
     """
+    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """There is no such entry in the quarantine; a replay may have removed it."""
+    ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 41
+    """The version that is to be skipped is the aggregate's first: no later event
+    can be folded without it. Remove the cause and replay.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused.
@@ -311,6 +317,12 @@ ERROR_REASON_GENERATION_BEHIND: ErrorReason.ValueType  # 33
 """The generation has not indexed what the live one has, and did not within
 the time of the call. Start a projector that writes its mapping, wait until
 ListProjections shows no lag, and ask again.
+"""
+ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 40
+"""There is no such entry in the quarantine; a replay may have removed it."""
+ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 41
+"""The version that is to be skipped is the aggregate's first: no later event
+can be folded without it. Remove the cause and replay.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
