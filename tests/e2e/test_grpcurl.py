@@ -114,6 +114,7 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert grpcurl.call(log, "ReadAggregate", {"aggregate_type": "order", "aggregate_id": order["order_id"]})
     assert grpcurl.call("orderflow.admin.v1.RelayAdminService", "GetRelayStatus", {})[0]["shards"]
     assert grpcurl.call("orderflow.admin.v1.ProjectionAdminService", "ListProjections", {})[0]["projections"]
+    _call_rebuilds(grpcurl)
     _call_the_quarantine(grpcurl)
     not_offered = {"EraseCustomer": customers} | dict.fromkeys(NOT_OFFERED_YET - {"EraseCustomer"}, queries)
     for method, service in not_offered.items():
@@ -121,6 +122,13 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
         assert "Unimplemented" in grpcurl.refused(service, method, request)
     served = grpcurl.methods("command_service") | grpcurl.methods("query_service") | grpcurl.methods("projector")
     assert grpcurl.called == served
+
+
+def _call_rebuilds(grpcurl: GrpcUrl) -> None:
+    admin, unknown = "orderflow.admin.v1.ProjectionAdminService", {"name": "unknown"}
+    assert "PROJECTION_NOT_FOUND" in grpcurl.refused(admin, "RebuildProjection", unknown)
+    assert "PROJECTION_NOT_FOUND" in grpcurl.refused(admin, "RollbackProjection", unknown)
+    assert "GENERATION_NOT_FOUND" in grpcurl.refused(admin, "GetRebuild", {"name": "orders", "generation": 99})
 
 
 def _call_the_quarantine(grpcurl: GrpcUrl) -> None:
