@@ -13,7 +13,7 @@ from orderflow.admin.v1 import quarantine_pb2 as pb
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import views_pb2
 from projector.generations import Generation, Generations
-from projector.quarantine import Quarantine, Record
+from projector.quarantine import Found, Quarantine, Record
 from read_models import orders
 from read_models.read_model import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
@@ -341,15 +341,17 @@ async def test_a_skip_that_a_process_was_not_told_of_holds_there_too(
             aggregate_type="order",
             aggregate_id=order.id,
             version=3,
-            state=SKIPPED,
             quarantine_time=at(1),
-            skips=[pb.QuarantineSkip(version=3, actor="Ada")],
         )
-        await Quarantine(read_side.elasticsearch, read_side.quarantine).add({entry.id: Record(entry=entry)})
+        live = await Generations(read_side.elasticsearch, ORDERS, read_side.prefix).live()
+        store = Quarantine(read_side.elasticsearch, read_side.quarantine, live)
+        skip = pb.QuarantineSkip(version=3, actor="Ada")
+        skipped = (await store.skip(Found(Record(entry=entry), None), skip)).common
+        assert skipped is not None
         order.publish()
         await read_side.has(order.id, version=4)
         await read_side.caught_up()
-        assert await quarantine.entries() == [entry]
+        assert await quarantine.entries() == [skipped.entry]
     assert await read_side.view(order.id) == order.folded(skips=[3])
 
 

@@ -45,6 +45,17 @@ def test_entries_can_be_listed_by_state(services: Services, run: Run) -> None:
     assert "nothing" in result.stderr
 
 
+def test_entries_of_another_generation_can_be_listed(services: Services, run: Run) -> None:
+    run("quarantine", "list", "--generation", "2")
+    assert services.request == pb.ListQuarantineRequest(generation=2)
+
+
+def test_an_entry_of_another_generation_can_be_shown(services: Services, run: Run) -> None:
+    services.answer("GetQuarantined", pb.GetQuarantinedResponse(entry=ENTRY))
+    run("quarantine", "show", ENTRY.id, "--generation", "2")
+    assert services.request == pb.GetQuarantinedRequest(id=ENTRY.id, generation=2)
+
+
 def test_an_entry_is_shown_with_its_message(services: Services, run: Run) -> None:
     headers = [
         pb.QuarantinedHeader(name="ce_type", value=b"orderflow.orders.v1.OrderTeleported"),
