@@ -444,11 +444,11 @@ class SkipQuarantinedRequest(_message.Message):
     for a message that names no aggregate.
     """
     actor: _builtins.str
-    """Who decides it: 1-200 characters, kept as given. Not checked while there
+    """Who decides it: one line of 1-200 characters, kept as given. Not checked while there
     is no authentication.
     """
     reason: _builtins.str
-    """Why: 1-500 characters, kept as given."""
+    """Why: one line of 1-500 characters, kept as given."""
     def __init__(
         self,
         *,
