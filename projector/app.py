@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 
 from orderflow.admin.v1 import projection_admin_service_pb2, projection_admin_service_pb2_grpc
 from projector.admin_servicer import ProjectionAdminServicer
+from projector.audit.wiring import auditor_of
 from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents
@@ -102,8 +103,29 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
             group.create_task(_feeds(settings, neighbors).run(stop))
+            watching = [group.create_task(each) for each in _watching(settings, neighbors, stop)]
             await stop.wait()
+            for each in watching:
+                each.cancel()
             await rebuilds.stop()
+
+
+def _watching(
+    settings: ProjectorSettings, neighbors: _Neighbors, stop: asyncio.Event
+) -> Iterator[Coroutine[None, None, None]]:
+    """What looks at the projection from outside of it."""
+    if settings.audit_interval_seconds:
+        auditor = auditor_of(
+            settings,
+            elasticsearch=neighbors.elasticsearch,
+            redis=neighbors.redis,
+            commands=neighbors.commands,
+            generations=neighbors.generations,
+            groups=neighbors.groups,
+            quarantine=neighbors.quarantine,
+            now_us=_now_us,
+        )
+        yield auditor.run(stop)
 
 
 def _feeds(settings: ProjectorSettings, neighbors: _Neighbors) -> Feeds:

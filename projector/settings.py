@@ -46,3 +46,10 @@ class ProjectorSettings(ServiceSettings):
     rebuild_lease_seconds: float = Field(
         default=15.0, ge=2, le=600, description="A rebuild that is silent for so long is given up."
     )
+    audit_interval_seconds: float = Field(
+        default=30.0, ge=0, le=86400, description="Pause between two audits of sampled orders; 0: no audits."
+    )
+    audit_sample_size: int = Field(default=50, ge=2, le=10000, description="Orders that an audit looks at.")
+    probe_interval_seconds: float = Field(
+        default=10.0, ge=0, le=86400, description="Pause between two measurements of commit to searchable; 0: none."
+    )

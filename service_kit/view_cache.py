@@ -10,6 +10,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 _PUT_IF_NEWER = files("service_kit").joinpath("view_put_if_newer.lua").read_text()
+_DISCARD_IF_SAME = files("service_kit").joinpath("view_discard_if_same.lua").read_text()
 _FIELDS = ("generation", "version", "source_version", "project_time_us", "view")
 _JITTER = 0.1
 
@@ -46,6 +47,7 @@ class ViewCache:
         self._prefix = prefix
         self._milliseconds = int(time_to_live.total_seconds() * 1000)
         self._put_if_newer = redis.register_script(_PUT_IF_NEWER)
+        self._discard_if_same = redis.register_script(_DISCARD_IF_SAME)
 
     async def get(self, view_id: str) -> CachedView | None:
         """The cached view; None where there is none or the entry is not readable as one.
@@ -79,6 +81,15 @@ class ViewCache:
             for view_id, entry in entries.items():
                 await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry), client=pipeline)
             await pipeline.execute()
+
+    async def discard(self, view_id: str, entry: CachedView) -> bool:
+        """Deletes a view that was read, whatever its version; False where another has taken its place.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        read = (entry.generation, entry.version, entry.source_version, entry.view)
+        return bool(await self._discard_if_same(keys=[self._prefix + view_id], args=read))
 
     def _arguments(self, entry: CachedView) -> Sequence[int | bytes]:
         """What the script takes, in its order."""

@@ -1,6 +1,7 @@
 """The write side as the projector sees it: topics, CustomerService and EventLogService over events in memory."""
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -49,6 +50,7 @@ class WriteSide(
         """What happens, read by read, after an aggregate's events were read and before the reader has them."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
+        self._published: set[int] = set()
         self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
         self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
         self._server: grpc.aio.Server | None = None
@@ -85,6 +87,10 @@ class WriteSide(
             each.metadata.traceparent = traceparent
         return recorded
 
+    def recorded(self, aggregate_id: str) -> int:
+        """How many events an aggregate has."""
+        return len(self._recorded[aggregate_id])
+
     def forget(self, aggregate_id: str) -> None:
         """Loses an aggregate's events."""
         del self._recorded[aggregate_id]
@@ -114,6 +120,7 @@ class WriteSide(
     ) -> None:
         """Sends events to Kafka, each to its aggregate's partition unless told another."""
         for event in recorded:
+            self._published.add(event.position)
             self.publish_raw(
                 self.topics[event.aggregate_type],
                 event.aggregate_id,
@@ -182,14 +189,17 @@ class WriteSide(
         request: relay_admin_service_pb2.GetRelayStatusRequest,  # noqa: ARG002 -- the stub fixes the arguments
         context: Context,  # noqa: ARG002
     ) -> relay_admin_service_pb2.GetRelayStatusResponse:
-        """Each shard's head."""
-        heads = dict.fromkeys(range(SHARDS), 0)
+        """Each shard's head, and up to where all of it has been published."""
+        positions: dict[int, list[int]] = {shard: [] for shard in range(SHARDS)}
         for events in self._recorded.values():
             for each in events:
-                heads[each.log_shard] = max(heads[each.log_shard], each.position)
+                positions[each.log_shard].append(each.position)
         response = relay_admin_service_pb2.GetRelayStatusResponse()
-        for shard, head in heads.items():
-            response.shards.add(log_shard=shard, head_position=head)
+        for shard, of_shard in positions.items():
+            published = itertools.takewhile(self._published.__contains__, sorted(of_shard))
+            response.shards.add(
+                log_shard=shard, head_position=max(of_shard, default=0), cursor_position=max(published, default=0)
+            )
         return response
 
     def _append(self, aggregate_type: str, aggregate_id: str, event: Any) -> event_log_pb2.RecordedEvent:
