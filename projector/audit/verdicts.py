@@ -104,16 +104,18 @@ class Judge:
             return Kind.AHEAD
         if view.version not in truth.views or not self._is_same(view, truth):
             return Kind.CONTENT
-        is_pending = view.enrichment_state == views_pb2.ENRICHMENT_STATE_PENDING  # it is completed in its own time
-        if view.version < due.order or (view.customer_version < due.customer and not is_pending):
+        if view.version < due.order or (view.customer_version < due.customer and not _is_pending(view)):
             return Kind.BEHIND
         return None
 
     def _is_same(self, view: views_pb2.OrderView, truth: Truth) -> bool:
-        """Whether it is what its versions say; what an earlier version of a customer said is not known."""
+        """Whether it is what its versions say, as far as that is known: of the customer only the newest one is."""
         fresh = truth.views[view.version]
-        if view.customer_version == truth.versions.customer:
+        if view.customer_version == truth.versions.customer and not _is_pending(view):
             return view == self._read_model.enrich(fresh, truth.customer)
-        if view.customer_version == 0:
-            return view == self._read_model.enrich(fresh, None)
         return self._read_model.enrich(view, None) == self._read_model.enrich(fresh, None)
+
+
+def _is_pending(view: views_pb2.OrderView) -> bool:
+    """Whether its customer is to be looked up, in its own time."""
+    return view.enrichment_state == views_pb2.ENRICHMENT_STATE_PENDING
