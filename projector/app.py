@@ -12,6 +12,7 @@ from functools import partial
 import grpc
 import structlog
 from elasticsearch import AsyncElasticsearch
+from opentelemetry import metrics
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,9 +26,11 @@ from projector.documents import Documents
 from projector.errors import Outage
 from projector.event_log import EventLog
 from projector.feeds import Feeds
+from projector.freshness import Freshness, FreshnessMetrics
 from projector.generations import Generation, Generations
 from projector.groups import Groups
 from projector.handler import BatchHandler
+from projector.heartbeat import Heartbeat
 from projector.lag import GroupLag
 from projector.offsets import TopicOffsets
 from projector.patience import Patience
@@ -43,6 +46,7 @@ from projector.rebuild.rebuild import Rebuild, Tools
 from projector.rebuild.rebuilds import Rebuilds
 from projector.rebuild.switch import Switch
 from projector.replays import Replays
+from projector.searchable_probe import SearchableProbe
 from projector.settings import ProjectorSettings
 from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
@@ -65,6 +69,8 @@ class _Neighbors:
     groups: Groups
     quarantine: Callable[[Generation], Quarantine]
     fed: dict[str, Replays]
+    log: LogReader
+    heartbeat: Heartbeat
 
 
 @dataclass(frozen=True)
@@ -94,16 +100,18 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         generations = Generations(elasticsearch, ORDERS, settings.read_index_prefix)
         groups = Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag)
         quarantine = partial(Quarantine, elasticsearch, f"{settings.read_index_prefix}-quarantine")
-        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups, quarantine, {})
+        log = LogReader(commands, timeout_seconds=settings.event_log_timeout_seconds)
+        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups, quarantine, {}, log, Heartbeat())
+        freshness = Freshness(generations, groups, log, quarantine)
         rebuilds = _rebuilds(settings, neighbors, Patience(stop))
         server = GrpcServer(settings, {"elasticsearch": generations.check, "kafka": offsets.check})
-        progress = Progress(ORDERS.name, generations, groups)
+        progress = Progress(ORDERS.name, generations, groups, freshness, neighbors.heartbeat)
         servicer = ProjectionAdminServicer(progress, rebuilds, QuarantineAdmin(generations, quarantine, neighbors.fed))
         projection_admin_service_pb2_grpc.add_ProjectionAdminServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
             group.create_task(_feeds(settings, neighbors).run(stop))
-            watching = [group.create_task(each) for each in _watching(settings, neighbors, stop)]
+            watching = [group.create_task(each) for each in _watching(settings, neighbors, freshness)]
             await stop.wait()
             for each in watching:
                 each.cancel()
@@ -111,9 +119,21 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
 
 
 def _watching(
-    settings: ProjectorSettings, neighbors: _Neighbors, stop: asyncio.Event
+    settings: ProjectorSettings, neighbors: _Neighbors, freshness: Freshness
 ) -> Iterator[Coroutine[None, None, None]]:
     """What looks at the projection from outside of it."""
+    meter = metrics.get_meter("projector")
+    yield FreshnessMetrics(ORDERS.name, freshness, neighbors.heartbeat, meter).run()
+    if settings.probe_interval_seconds:
+        yield SearchableProbe(
+            ORDERS.name,
+            neighbors.elasticsearch,
+            neighbors.commands,
+            neighbors.log,
+            meter,
+            alias=neighbors.generations.alias,
+            interval_seconds=settings.probe_interval_seconds,
+        ).run()
     if settings.audit_interval_seconds:
         auditor = auditor_of(
             settings,
@@ -122,10 +142,11 @@ def _watching(
             commands=neighbors.commands,
             generations=neighbors.generations,
             groups=neighbors.groups,
+            log=neighbors.log,
             quarantine=neighbors.quarantine,
             now_us=_now_us,
         )
-        yield auditor.run(stop)
+        yield auditor.run()
 
 
 def _feeds(settings: ProjectorSettings, neighbors: _Neighbors) -> Feeds:
@@ -146,7 +167,12 @@ async def _project(
     settings: ProjectorSettings, neighbors: _Neighbors, generation: Generation, feeds: Feeds, stop: asyncio.Event
 ) -> None:
     group_id = neighbors.groups.id_of(generation)
-    consumer = BatchConsumer(_kafka(settings, group_id), _topics(settings), batch_size=settings.batch_size)
+    consumer = BatchConsumer(
+        _kafka(settings, group_id),
+        _topics(settings),
+        batch_size=settings.batch_size,
+        at_round=partial(neighbors.heartbeat.beat, generation.writers),
+    )
     patience = Patience(stop, at_outage=consumer.pardon)
     projecting = _projecting(settings, neighbors, generation, patience)
     handler = BatchHandler(
@@ -168,6 +194,7 @@ async def _project(
         _log.warning("stopped in an outage; events not finished come again", index=generation.index)
     finally:
         del neighbors.fed[generation.writers]
+        neighbors.heartbeat.end(generation.writers)
 
 
 def _projecting(
@@ -227,10 +254,8 @@ def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Pati
             before_us=before_us,
         )
 
-    log = LogReader(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
-    tools = Tools(
-        generations, groups, log, fill, comparison, neighbors.quarantine, switch, patience, ORDERS.aggregate_type
-    )
+    log, quarantine = neighbors.log, neighbors.quarantine
+    tools = Tools(generations, groups, log, fill, comparison, quarantine, switch, patience, ORDERS.aggregate_type)
 
     def make(generation: Generation, progress: RebuildProgress, ignore_differences: bool) -> Rebuild:  # noqa: FBT001
         return Rebuild(tools, generation, progress, ignore_differences=ignore_differences)

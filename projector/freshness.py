@@ -1,27 +1,24 @@
 """How far readers are behind the event log: read now and again for the metrics, and when somebody asks."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
-import structlog
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from projector.errors import EventLogAway, Outage
+from projector.errors import EventLogAway
 from projector.generations import Generation, Generations
 from projector.groups import Groups
 from projector.heartbeat import Heartbeat
 from projector.lag import Lag
+from projector.onlookers import again_and_again
 from projector.quarantine import Quarantine
 from projector.rebuild.log_reader import LogReader
-from projector.tracing import silent
 
 _READ_SECONDS = 5.0
 _VALID_SECONDS = 30.0
-_log = structlog.get_logger("projector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,9 @@ class Reading:
     lag: Lag
     unindexed_positions: int | None
     quarantined: int
+
+
+_Value: TypeAlias = Callable[[Reading], float | None]
 
 
 class Freshness:
@@ -85,37 +85,30 @@ class FreshnessMetrics:
         self._heartbeat = heartbeat
         self._attributes = {"orderflow.projection.name": name}
         self._last: tuple[float, Reading] | None = None
-        for metric, unit, description, value in (
-            ("lag.events", "{event}", "Published events that are not indexed.", lambda each: each.lag.messages),
-            ("lag.age", "s", "Age of the oldest of them.", lambda each: each.lag.age.total_seconds()),
-            (
-                "log.distance",
-                "{position}",
-                "Positions from the last indexed event to the event log's head.",
-                lambda each: each.unindexed_positions,
-            ),
-            ("quarantined", "{entry}", "Aggregates and messages that cannot be projected.", lambda each: each.quarantined),
-        ):
-            meter.create_observable_gauge(
-                f"orderflow.projection.{metric}", [partial(self._observe, value)], unit=unit, description=description
-            )
+        self._gauge(meter, "lag.events", "{event}", "Published events that are not indexed.", _lag_events)
+        self._gauge(meter, "lag.age", "s", "Age of the oldest published event that is not indexed.", _lag_age)
+        self._gauge(meter, "log.distance", "{position}", "From the last indexed event to the log's head.", _distance)
+        self._gauge(meter, "quarantined", "{entry}", "What cannot be projected.", _quarantined)
         meter.create_observable_gauge(
             "orderflow.projection.heartbeat.age",
             [self._observe_heartbeat],
             unit="s",
-            description="Time since the loop that feeds a generation last went round; the slowest one's of the process.",
+            description="Time since the slowest of the process's loops that feed generations went round.",
         )
 
     async def run(self) -> None:
         """Reads again and again until it is cancelled."""
-        while True:
-            with suppress(Outage), silent():
-                self._last = time.monotonic(), await self._freshness.read()
-            await asyncio.sleep(_READ_SECONDS)
+        await again_and_again(self._read, "reading of the lag", pause_seconds=_READ_SECONDS)
 
-    def _observe(
-        self, value: Callable[[Reading], float | None], _: CallbackOptions
-    ) -> Iterator[Observation]:
+    async def _read(self) -> None:
+        reading = await self._freshness.read()
+        self._last = time.monotonic(), reading
+
+    def _gauge(self, meter: Meter, name: str, unit: str, description: str, value: _Value) -> None:
+        callbacks = [partial(self._observe, value)]
+        meter.create_observable_gauge(f"orderflow.projection.{name}", callbacks, unit=unit, description=description)
+
+    def _observe(self, value: _Value, _: CallbackOptions) -> Iterator[Observation]:
         if self._last is None or time.monotonic() - self._last[0] > _VALID_SECONDS:
             return
         number = value(self._last[1])
@@ -126,3 +119,19 @@ class FreshnessMetrics:
         age = self._heartbeat.age()
         if age is not None:
             yield Observation(age, self._attributes)
+
+
+def _lag_events(reading: Reading) -> float:
+    return reading.lag.messages
+
+
+def _lag_age(reading: Reading) -> float:
+    return reading.lag.age.total_seconds()
+
+
+def _distance(reading: Reading) -> float | None:
+    return reading.unindexed_positions
+
+
+def _quarantined(reading: Reading) -> float:
+    return reading.quarantined

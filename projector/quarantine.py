@@ -188,7 +188,9 @@ class Quarantine:
         name = pb.QuarantineState.Name(pb.QUARANTINE_STATE_QUARANTINED)
         own = {"bool": {"filter": [{"term": {"writers": self._generation.writers}}, {"term": {"entry.state": name}}]}}
         with as_outage():
-            return int((await self._elasticsearch.count(index=self._index, query=own, ignore_unavailable=True))["count"])
+            return int(
+                (await self._elasticsearch.count(index=self._index, query=own, ignore_unavailable=True))["count"]
+            )
 
     async def pages(self, states: States = ()) -> AsyncIterator[Page]:
         """All entries, or those in some states; oldest first."""

@@ -1,9 +1,9 @@
 """Measures how long it takes from an event's commit until searches find it.
 
-Nothing on the way is asked for the time, as each part knows only its own. Now and again the probe takes the next event
-of an order that appears in the event log, whose time of recording is the database's, and searches for it by the readers'
-alias until it is found. So relay, Kafka, projection, bulk request and refresh are all in the figure; the time between
-two searches is, too, and the difference between the database's clock and this one's.
+No part on the way is asked, as each knows only its own. Now and again the probe takes the next event of an order that
+appears in the event log, whose time of recording is the database's, and searches for it by the readers' alias until it
+is found. So relay, Kafka, projection, bulk request and refresh are all in the figure; the time between two searches is,
+too, and the difference between the database's clock and this one's.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from opentelemetry.metrics import Meter
 
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
 from projector.elasticsearch_errors import as_outage
-from projector.errors import EventLogAway, Outage
+from projector.errors import EventLogAway
+from projector.onlookers import again_and_again
 from projector.rebuild.log_reader import LogReader
-from projector.tracing import silent
 
 _SEARCH_SECONDS = 0.05
 _LATER_SEARCH_SECONDS = 0.5
@@ -60,7 +60,6 @@ class SearchableProbe:
         self._alias = alias
         self._interval_seconds = interval_seconds
         self._now = now
-        self._shard = 0
         self._delay = meter.create_histogram(
             "orderflow.projection.searchable.delay",
             unit="s",
@@ -70,13 +69,7 @@ class SearchableProbe:
 
     async def run(self) -> None:
         """Measures again and again until it is cancelled."""
-        while True:
-            await asyncio.sleep(self._interval_seconds)
-            try:
-                with silent():
-                    await self._measure()
-            except Outage as cause:
-                _log.info("probe given up in an outage", cause=f"{type(cause).__name__}: {cause}")
+        await again_and_again(self._measure, "measurement", pause_seconds=self._interval_seconds)
 
     async def _measure(self) -> None:
         event = await self._next_event()
@@ -90,7 +83,7 @@ class SearchableProbe:
         self._delay.record(max(0.0, self._now() - committed), self._attributes)
 
     async def _next_event(self) -> event_log_pb2.RecordedEvent:
-        """The next event of an order, as soon as it is there; of the shards in turn.
+        """The next event of an order, as soon as it is there, in whichever shard.
 
         Raises:
             EventLogAway: the service does not answer.
@@ -98,12 +91,18 @@ class SearchableProbe:
         heads = await self._log_reader.heads()
         if not heads:
             raise EventLogAway("the log has no shard")
-        shards = sorted(heads)
-        self._shard = shards[(shards.index(self._shard) + 1) % len(shards)] if self._shard in heads else shards[0]
+        waiting = [asyncio.create_task(self._next_of_shard(shard, head)) for shard, head in heads.items()]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _next_of_shard(self, shard: int, head: int) -> event_log_pb2.RecordedEvent:
         call = self._service.ReadLog(
-            event_log_pb2.ReadLogRequest(
-                log_shard=self._shard, after_position=heads[self._shard], aggregate_types=["order"], follow=True
-            )
+            event_log_pb2.ReadLogRequest(log_shard=shard, after_position=head, aggregate_types=["order"], follow=True)
         )
         try:
             while True:

@@ -9,7 +9,6 @@ generation that stops being live meanwhile, is not judged.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,11 +19,10 @@ from projector.audit.repair import Repair
 from projector.audit.sample import Sample
 from projector.audit.sight import Looking, Sight
 from projector.audit.verdicts import Judge, Kind, Versions
-from projector.errors import Outage
 from projector.generations import Generation, Generations
 from projector.groups import Groups
+from projector.onlookers import again_and_again
 from projector.rebuild.log_reader import LogReader
-from projector.tracing import silent
 from read_models.read_model import ReadModel
 
 _LEAST_SECONDS = 3.0
@@ -114,19 +112,9 @@ class Auditor:
             "orderflow.audit.repairs", unit="{repair}", description="Repairs of divergences, by store and success."
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Audits until `stop` is set. No failure of an audit ends it, or anything else."""
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._interval_seconds)
-                return
-            try:
-                with silent():
-                    await self.audit()
-            except Outage as cause:
-                _log.info("audit given up in an outage", cause=f"{type(cause).__name__}: {cause}")
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the projection goes on
-                _log.exception("audit failed", error=type(error).__name__)
+    async def run(self) -> None:
+        """Audits again and again until it is cancelled."""
+        await again_and_again(self.audit, "audit", pause_seconds=self._interval_seconds)
 
     async def audit(self) -> Sequence[Divergence]:
         """Looks at a sample once, and repairs; what diverged.

@@ -33,6 +33,7 @@ def auditor_of(
     commands: grpc.aio.Channel,
     generations: Generations,
     groups: Groups,
+    log: LogReader,
     quarantine: Callable[[Generation], Quarantine],
     now_us: Callable[[], int],
 ) -> Auditor:
@@ -41,7 +42,6 @@ def auditor_of(
     cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=settings.cache_ttl_seconds))
     event_log = EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds)
     customers = Customers(commands, timeout_seconds=settings.customer_timeout_seconds)
-    log = LogReader(commands, timeout_seconds=settings.event_log_timeout_seconds)
 
     def tools(generation: Generation) -> Tools:
         stores = Stores(elasticsearch, generation, cache)

@@ -24,6 +24,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 PARTITIONS = 3
 SHARDS = 2
 _LOG_CHUNK = 20
+_POLL_SECONDS = 0.02
 
 
 class WriteSide(
@@ -48,6 +49,8 @@ class WriteSide(
         """What is waited for before each chunk of the log."""
         self.while_read: list[Callable[[], Awaitable[None]]] = []
         """What happens, read by read, after an aggregate's events were read and before the reader has them."""
+        self.followed: set[int] = set()
+        """The shards that somebody has read to their ends to wait for more."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
         self._published: set[int] = set()
@@ -176,13 +179,20 @@ class WriteSide(
         context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> AsyncIterator[event_log_pb2.ReadLogResponse]:
         """A shard, in small chunks."""
-        log = sorted((each for events in self._recorded.values() for each in events), key=lambda each: each.position)
-        log = [each for each in log if each.log_shard == request.log_shard and each.position > request.after_position]
-        for start in range(0, len(log), _LOG_CHUNK):
-            chunk = log[start : start + _LOG_CHUNK]
-            await self.reading_log()
-            wanted = [each for each in chunk if each.aggregate_type in request.aggregate_types]
-            yield event_log_pb2.ReadLogResponse(events=wanted, position=chunk[-1].position)
+        position = request.after_position
+        while True:
+            log = [each for events in self._recorded.values() for each in events if each.log_shard == request.log_shard]
+            log = sorted((each for each in log if each.position > position), key=lambda each: each.position)
+            for start in range(0, len(log), _LOG_CHUNK):
+                chunk = log[start : start + _LOG_CHUNK]
+                await self.reading_log()
+                wanted = [each for each in chunk if each.aggregate_type in request.aggregate_types]
+                position = chunk[-1].position
+                yield event_log_pb2.ReadLogResponse(events=wanted, position=position)
+            if not request.follow:
+                return
+            self.followed.add(request.log_shard)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def GetRelayStatus(
         self,
