@@ -63,6 +63,7 @@ async def test_the_lag_and_the_distance_to_the_head_grow_while_nothing_can_be_wr
     settings: Settings, write_side: WriteSide, read_side: ReadSide, metrics: Metrics
 ) -> None:
     write_side.publish(*write_side.record(*(created(order_id=each) for each in _orders(2))))
+    await read_side.caught_up()
     await _has(metrics, lag__events=0, lag__age=0, log__distance=0)
     await read_side.block_writes(blocked=True)
     write_side.publish(*write_side.record(*(created(order_id=each) for each in _orders(4))))
