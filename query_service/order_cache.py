@@ -23,7 +23,7 @@ CONNECTIONS = 50
 """To Redis; no more calls are made at once."""
 _HIT = "orderflow.cache.hit"
 _BYPASS_SECONDS = 1.0
-_LEASE = timedelta(seconds=0.5)
+_LEASE = timedelta(seconds=3)
 _ABSENT = timedelta(seconds=1)
 _log = structlog.get_logger("query_service.order_cache")
 
