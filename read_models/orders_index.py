@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from importlib.resources import files
 from typing import Any
@@ -40,7 +40,7 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
         "update_time_us": view.update_time.ToMicroseconds(),
         "create_month": view.create_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m"),
         "tracking_number": view.tracking_number,
-        "search_text": fold_text(_search_text(view)),
+        "search_text": [folded for _, text in searched_texts(view) if (folded := fold_text(text))],
         "version": view.version,
         "customer_version": view.customer_version,
         "enrichment": views_pb2.EnrichmentState.Name(view.enrichment_state).removeprefix("ENRICHMENT_STATE_"),
@@ -54,6 +54,12 @@ def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
     return views_pb2.OrderView.FromString(base64.b64decode(document["view"]))
 
 
-def _search_text(view: views_pb2.OrderView) -> str:
-    skus = (item.sku for item in view.items)
-    return " ".join((view.order_id, view.customer_name, view.customer_email, *view.item_names, *skus))
+def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
+    """What an order is found by: each text with the path of its field in the view."""
+    yield "order_id", view.order_id
+    yield "customer_name", view.customer_name
+    yield "customer_email", view.customer_email
+    yield from (("item_names", each) for each in view.item_names)
+    yield from (("items.sku", each.sku) for each in view.items)
+    yield "tracking_number", view.tracking_number
+    yield "address_full", view.address_full
