@@ -111,6 +111,11 @@ class Documents:
         """
         return self._pages({"term": {"enrichment": "PENDING"}})
 
+    def forget(self, ids: Collection[str]) -> None:
+        """Has documents be read anew: what is kept of them is known to be outdated."""
+        for id_ in ids:
+            self._cache.pop(id_, None)
+
     async def refresh(self) -> None:
         """Makes everything that was written until now appear in searches.
 

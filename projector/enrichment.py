@@ -96,6 +96,7 @@ class Enrichment:
         async for page in self._documents.pending():
             existing = await self._customers.get(page.values())
             found = [order_id for order_id, customer_id in page.items() if customer_id in existing]
+            self._documents.forget(found)  # it may be another process that has marked them
             completed += len(found) - len(await self._bring(found, {}, {}))
         return completed
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import uuid
 
+from read_models import orders, orders_index
 from tests.integration.projector.conftest import Logs, Settings, running
 from tests.integration.projector.process import started
 from tests.integration.projector.read_side import ReadSide
@@ -48,12 +49,12 @@ async def test_customers_that_are_not_answered_for_in_time_delay_orders_by_no_mo
     write_side.meanwhile = [hangs] * 1000
     async with running(settings):
         ids: list[str] = []
-        for _ in range(5):
+        for _ in range(8):
             news = _publish(write_side, customer_id)
             await _are_pending(read_side, news)
             ids += news
         await read_side.caught_up()
-        assert calls <= 3  # then they are spared
+        assert calls <= 4  # three that fail, and one that is on its way meanwhile
         over.set()
         write_side.meanwhile = []
     async with running(settings):
@@ -77,21 +78,19 @@ async def test_a_killed_projector_completes_them_when_it_is_started_again(
         await _are_complete(read_side, ids, "Zoë", version=1)
 
 
-async def test_another_projector_completes_what_a_killed_one_has_left(
+async def test_what_another_projector_has_left_is_completed_too(
     settings: Settings, write_side: WriteSide, read_side: ReadSide, customer_id: str
 ) -> None:
     settings["backfill_seconds"] = 1
     write_side.record_customer(customer_id, "Zoë")
-    cut_off = {**settings, "command_service_address": "127.0.0.1:1", "grpc_listen_address": "127.0.0.1:0"}
-    async with started(cut_off) as process:
-        await read_side.exists()
+    async with running(settings):
         ids = _publish(write_side, customer_id)
-        await _are_pending(read_side, ids)
+        await _are_complete(read_side, ids, "Zoë", version=1)
         await read_side.caught_up()
-        async with running(settings):
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-            await _are_complete(read_side, ids, "Zoë", version=1)
+        for each in ids:
+            left = orders_index.document(orders.pending(await read_side.view(each)), project_time_us=0)
+            await read_side.elasticsearch.index(index=read_side.index, id=each, document=left)
+        await _are_complete(read_side, ids, "Zoë", version=1)
 
 
 async def test_a_change_that_cannot_be_looked_up_reaches_orders_at_once(

@@ -39,9 +39,10 @@ class _Customers(Customers):
 
     async def get(self, customer_ids: Iterable[str]) -> CustomersById:
         """As it is, unless it is away."""
-        if self.away:
+        ids = list(customer_ids)
+        if self.away and ids:
             raise CustomersAway("on purpose")
-        return await super().get(customer_ids)
+        return await super().get(ids)
 
 
 @dataclass(frozen=True)
@@ -305,14 +306,7 @@ async def test_an_outdated_customer_in_memory_does_not_bring_a_pending_order_bac
     await order.follow(cut_off, 2)
     view = await read_side.has(order.order_id, enrichment="PENDING", customer_version=2)
     assert view.customer_name == "of version 2"
-    before = await read_side.document(order.order_id)
-    assert before
-
-    async def cuts_off() -> None:
-        slow.customers.away = True
-
-    write_side.meanwhile = [cuts_off]
-    await slow.customers.get([str(uuid.uuid4())])
+    slow.customers.away = True
     await order.project(slow, 2)
     await read_side.has(order.order_id, version=2, enrichment="PENDING", customer_version=2)
     slow.customers.away = False
