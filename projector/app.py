@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,9 +18,11 @@ from redis.backoff import NoBackoff
 
 from orderflow.admin.v1 import projection_admin_service_pb2, projection_admin_service_pb2_grpc
 from projector.admin_servicer import ProjectionAdminServicer
+from projector.backfill import Backfill
 from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents
+from projector.enrichment import Enrichment
 from projector.errors import Outage
 from projector.event_log import EventLog
 from projector.feeds import Feeds
@@ -43,6 +45,7 @@ from projector.rebuild.rebuilds import Rebuilds
 from projector.rebuild.switch import Switch
 from projector.replays import Replays
 from projector.settings import ProjectorSettings
+from projector.tracing import silent
 from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.grpc_server import GrpcServer
@@ -60,6 +63,7 @@ class _Neighbors:
     elasticsearch: AsyncElasticsearch
     redis: "Redis"
     commands: grpc.aio.Channel
+    customers: Customers
     generations: Generations
     groups: Groups
     quarantine: Callable[[Generation], Quarantine]
@@ -72,6 +76,7 @@ class _Projecting:
 
     projection: OrderProjection
     views: CachedViews
+    enrichment: Enrichment
     quarantine: Quarantine
     replays: Replays
 
@@ -87,13 +92,14 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         resources.push_async_callback(elasticsearch.close)
         redis = await resources.enter_async_context(_open_redis(settings))
         commands = await resources.enter_async_context(open_channel(settings.command_service_address))
+        customers = _customers(settings, commands)
         offsets = TopicOffsets({"bootstrap.servers": settings.kafka_brokers}, _topics(settings))
         lag = GroupLag(_kafka(settings), offsets)
         resources.push_async_callback(lag.close)
         generations = Generations(elasticsearch, ORDERS, settings.read_index_prefix)
         groups = Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag)
         quarantine = partial(Quarantine, elasticsearch, f"{settings.read_index_prefix}-quarantine")
-        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups, quarantine, {})
+        neighbors = _Neighbors(elasticsearch, redis, commands, customers, generations, groups, quarantine, {})
         rebuilds = _rebuilds(settings, neighbors, Patience(stop))
         server = GrpcServer(settings, {"elasticsearch": generations.check, "kafka": offsets.check})
         progress = Progress(ORDERS.name, generations, groups)
@@ -127,21 +133,28 @@ async def _project(
     consumer = BatchConsumer(_kafka(settings, group_id), _topics(settings), batch_size=settings.batch_size)
     patience = Patience(stop, at_outage=consumer.pardon)
     projecting = _projecting(settings, neighbors, generation, patience)
+    is_live = partial(feeds.is_live, generation)
     handler = BatchHandler(
         projecting.projection,
         projecting.quarantine,
         projecting.replays,
         patience,
         group=group_id,
-        is_live=partial(feeds.is_live, generation),
+        is_live=is_live,
         now_us=_now_us,
+    )
+    backfill = Backfill(
+        projecting.enrichment,
+        seconds=settings.backfill_seconds,
+        shown=lambda: nullcontext() if is_live() else silent(),
     )
     neighbors.fed[generation.writers] = projecting.replays
     try:
         async with asyncio.TaskGroup() as group:
-            paying = group.create_task(projecting.views.keep_paying())
+            beside = [group.create_task(projecting.views.keep_paying()), group.create_task(backfill.run())]
             await consumer.run(handler, stop)
-            paying.cancel()
+            for each in beside:
+                each.cancel()
     except* Outage:
         _log.warning("stopped in an outage; events not finished come again", index=generation.index)
     finally:
@@ -155,12 +168,21 @@ def _projecting(
     documents = Documents(
         neighbors.elasticsearch, generation, patience, cached=settings.cached_documents, now_us=_now_us
     )
-    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
+    enrichment = Enrichment(documents, views, neighbors.customers)
     event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
-    projection = OrderProjection(documents, views, customers, event_log, patience)
+    projection = OrderProjection(documents, views, enrichment, event_log, patience)
     quarantine = neighbors.quarantine(generation)
     replays = Replays(quarantine, projection, event_log, patience, now_us=_now_us)
-    return _Projecting(projection, views, quarantine, replays)
+    return _Projecting(projection, views, enrichment, quarantine, replays)
+
+
+def _customers(settings: ProjectorSettings, commands: grpc.aio.Channel) -> Customers:
+    return Customers(
+        commands,
+        timeout_seconds=settings.customer_timeout_seconds,
+        pause_seconds=settings.customer_pause_seconds,
+        cached=settings.cached_customers,
+    )
 
 
 def _cached_views(
@@ -176,7 +198,6 @@ def _cached_views(
 
 def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Patience) -> Rebuilds:
     generations, groups = neighbors.generations, neighbors.groups
-    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
     event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
     switch = Switch(generations, groups, patience)
 
@@ -186,7 +207,7 @@ def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Pati
             ORDERS,
             neighbors.elasticsearch,
             generation,
-            customers,
+            neighbors.customers,
             patience,
             quarantine=projecting.quarantine,
             replays=projecting.replays,
