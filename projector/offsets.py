@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     OffsetSpec,
 )
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from projector.errors import BrokersAway
 from service_kit.kafka_consumer import Partition
@@ -20,9 +21,17 @@ _CHECK_SECONDS = 0.8
 
 Offsets = Mapping[Partition, int]
 
+_until_settled = retry(
+    retry=retry_if_exception_type(BrokersAway),
+    wait=wait_random_exponential(multiplier=0.02, max=0.5),
+    stop=stop_after_delay(_CALL_SECONDS),
+    reraise=True,
+)
+"""Brokers refuse for a moment when a topic or group is new to them, or has moved: by a dozen codes, few `retriable`."""
+
 
 class TopicOffsets:
-    """Reads and sets offsets of all partitions of some topics; its methods raise BrokersAway.
+    """Reads and sets offsets of all partitions of some topics; its methods raise BrokersAway, also for a missing topic.
 
     Args:
         config: librdkafka settings of a client that is no consumer.
@@ -36,10 +45,12 @@ class TopicOffsets:
         """Returns when the brokers answer."""
         await self._metadata(self._topics[0], _CHECK_SECONDS)
 
+    @_until_settled
     async def ends(self) -> Offsets:
         """Each partition's next offset."""
         return await self._listed(OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
+    @_until_settled
     async def committed(self, group: str) -> Offsets:
         """Each partition's first offset that the group has not finished; where it has finished none, the first."""
         asked = [TopicPartition(*each) for each in await self._partitions()]
@@ -52,6 +63,7 @@ class TopicOffsets:
         committed = {(each.topic, each.partition): each.offset for each in found.topic_partitions}
         return {each: max(committed.get(each, 0), low) for each, low in lows.items()}
 
+    @_until_settled
     async def set(self, group: str, offsets: Offsets) -> None:
         """Has the group, which nobody may be in, begin there."""
         wanted = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
@@ -63,8 +75,6 @@ class TopicOffsets:
 
     async def _listed(self, spec: OffsetSpec) -> Offsets:
         asked = {TopicPartition(*each): spec for each in await self._partitions()}
-        if not asked:
-            return {}
         with _as_outage():
             answers = self._admin.list_offsets(asked, request_timeout=_CALL_SECONDS)
             return {
@@ -73,8 +83,14 @@ class TopicOffsets:
             }
 
     async def _partitions(self) -> Sequence[Partition]:
-        found = [(topic, await self._metadata(topic, _CALL_SECONDS)) for topic in self._topics]
-        return [(topic, partition) for topic, metadata in found for partition in metadata.topics[topic].partitions]
+        return [(topic, partition) for topic in self._topics for partition in await self._partitions_of(topic)]
+
+    async def _partitions_of(self, topic: str) -> Sequence[int]:
+        found = (await self._metadata(topic, _CALL_SECONDS)).topics[topic]
+        with _as_outage():
+            if not found.partitions:
+                raise KafkaException(found.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        return list(found.partitions)
 
     async def _metadata(self, topic: str, seconds: float) -> Any:
         with _as_outage():

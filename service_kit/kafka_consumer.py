@@ -236,8 +236,8 @@ class BatchConsumer:
         self._given = True
         for each in partitions:
             self._attempts.pop((each.topic, each.partition), None)
-        if self._holding:
-            consumer.pause(partitions)
+        # A pause outlives its assignment, and what was released in between is not reached by `_release`.
+        (consumer.pause if self._holding else consumer.resume)(partitions)
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         _log.info("partitions revoked", count=len(partitions))

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from structlog.testing import capture_logs
 
 from service_kit.kafka_consumer import BatchConsumer, Handler
 from tests.support.eventually import eventually
@@ -271,14 +272,7 @@ async def slow_batch(topic: Topic, *, hold_seconds: float) -> dict[int, int]:
     return topic.committed()
 
 
-STANDS_STILL = pytest.mark.xfail(
-    strict=False,
-    reason="An open defect, on a busy machine about one run in seven: a member that kept partitions through a rebalance"
-    " while it held a batch does not go on with them until the next rebalance. Nothing is lost; they stand still.",
-)
-
-
-@pytest.mark.parametrize("leaves", [True, pytest.param(False, marks=STANDS_STILL)], ids=["leaves", "stays"])
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
 async def test_a_partition_that_is_lost_while_a_batch_is_held_is_not_committed_by_its_former_owner(
     topic: Topic, *, leaves: bool
 ) -> None:
@@ -320,6 +314,30 @@ async def test_a_partition_that_is_lost_while_a_batch_is_held_is_not_committed_b
         await eventually(all_committed, what="every message finished, and no offset set back")
     assert [second.values.count(f"{partition} new") for partition in taken] == [1] * len(taken)
     assert {*first.values, *second.values} == {f"{each}{new}" for each in range(PARTITIONS) for new in ("", " new")}
+
+
+async def test_a_batch_finished_between_two_assignments_leaves_no_partition_paused(topic: Topic) -> None:
+    """At that moment nothing is assigned that could be resumed, and Kafka's client remembers what was paused."""
+    for partition in range(PARTITIONS):
+        topic.produce(f"{partition}", partition=partition)
+    begun, release, first, second = asyncio.Event(), asyncio.Event(), Handled(), Handled()
+
+    async def waits(messages: Sequence[Message]) -> None:
+        begun.set()
+        await release.wait()
+        await first.handle(messages)
+
+    async def all_committed() -> bool:
+        return topic.committed() == dict.fromkeys(range(PARTITIONS), 1)
+
+    async with consuming(topic.consumer(hold_seconds=0.2), Doing(waits)):
+        await begun.wait()
+        with capture_logs() as entries:
+            async with consuming(topic.consumer(), second):
+                while not any(each["event"] == "partitions revoked" for each in entries):  # noqa: ASYNC110 -- at once
+                    await asyncio.sleep(0.001)
+                release.set()
+                await eventually(all_committed, what="messages of every partition finished")
 
 
 async def test_a_check_tells_whether_the_brokers_answer(topic: Topic) -> None:
