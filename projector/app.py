@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -20,9 +20,11 @@ from redis.backoff import NoBackoff
 from orderflow.admin.v1 import projection_admin_service_pb2, projection_admin_service_pb2_grpc
 from projector.admin_servicer import ProjectionAdminServicer
 from projector.audit.wiring import auditor_of
+from projector.backfill import Backfill
 from projector.cached_views import CachedViews
 from projector.customers import Customers
 from projector.documents import Documents
+from projector.enrichment import Enrichment
 from projector.errors import Outage
 from projector.event_log import EventLog
 from projector.feeds import Feeds
@@ -48,6 +50,7 @@ from projector.rebuild.switch import Switch
 from projector.replays import Replays
 from projector.searchable_probe import SearchableProbe
 from projector.settings import ProjectorSettings
+from projector.tracing import silent
 from read_models.read_model import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.grpc_server import GrpcServer
@@ -65,6 +68,7 @@ class _Neighbors:
     elasticsearch: AsyncElasticsearch
     redis: "Redis"
     commands: grpc.aio.Channel
+    customers: Customers
     generations: Generations
     groups: Groups
     quarantine: Callable[[Generation], Quarantine]
@@ -79,6 +83,7 @@ class _Projecting:
 
     projection: OrderProjection
     views: CachedViews
+    enrichment: Enrichment
     quarantine: Quarantine
     replays: Replays
 
@@ -94,6 +99,7 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         resources.push_async_callback(elasticsearch.close)
         redis = await resources.enter_async_context(_open_redis(settings))
         commands = await resources.enter_async_context(open_channel(settings.command_service_address))
+        customers = _customers(settings, commands)
         offsets = TopicOffsets({"bootstrap.servers": settings.kafka_brokers}, _topics(settings))
         lag = GroupLag(_kafka(settings), offsets)
         resources.push_async_callback(lag.close)
@@ -101,7 +107,9 @@ async def serve(settings: ProjectorSettings, stop: asyncio.Event) -> None:
         groups = Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag)
         quarantine = partial(Quarantine, elasticsearch, f"{settings.read_index_prefix}-quarantine")
         log = LogReader(commands, timeout_seconds=settings.event_log_timeout_seconds)
-        neighbors = _Neighbors(elasticsearch, redis, commands, generations, groups, quarantine, {}, log, Heartbeat())
+        neighbors = _Neighbors(
+            elasticsearch, redis, commands, customers, generations, groups, quarantine, {}, log, Heartbeat()
+        )
         freshness = Freshness(generations, groups, log, quarantine)
         rebuilds = _rebuilds(settings, neighbors, Patience(stop))
         server = GrpcServer(settings, {"elasticsearch": generations.check, "kafka": offsets.check})
@@ -140,6 +148,7 @@ def _watching(
             elasticsearch=neighbors.elasticsearch,
             redis=neighbors.redis,
             commands=neighbors.commands,
+            customers=neighbors.customers,
             generations=neighbors.generations,
             groups=neighbors.groups,
             log=neighbors.log,
@@ -175,21 +184,28 @@ async def _project(
     )
     patience = Patience(stop, at_outage=consumer.pardon)
     projecting = _projecting(settings, neighbors, generation, patience)
+    is_live = partial(feeds.is_live, generation)
     handler = BatchHandler(
         projecting.projection,
         projecting.quarantine,
         projecting.replays,
         patience,
         group=group_id,
-        is_live=partial(feeds.is_live, generation),
+        is_live=is_live,
         now_us=_now_us,
+    )
+    backfill = Backfill(
+        projecting.enrichment,
+        seconds=settings.backfill_seconds,
+        shown=lambda: nullcontext() if is_live() else silent(),
     )
     neighbors.fed[generation.writers] = projecting.replays
     try:
         async with asyncio.TaskGroup() as group:
-            paying = group.create_task(projecting.views.keep_paying())
+            beside = [group.create_task(projecting.views.keep_paying()), group.create_task(backfill.run())]
             await consumer.run(handler, stop)
-            paying.cancel()
+            for each in beside:
+                each.cancel()
     except* Outage:
         _log.warning("stopped in an outage; events not finished come again", index=generation.index)
     finally:
@@ -204,12 +220,21 @@ def _projecting(
     documents = Documents(
         neighbors.elasticsearch, generation, patience, cached=settings.cached_documents, now_us=_now_us
     )
-    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
+    enrichment = Enrichment(documents, views, neighbors.customers)
     event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
-    projection = OrderProjection(documents, views, customers, event_log, patience)
+    projection = OrderProjection(documents, views, enrichment, event_log, patience)
     quarantine = neighbors.quarantine(generation)
     replays = Replays(quarantine, projection, event_log, patience, now_us=_now_us)
-    return _Projecting(projection, views, quarantine, replays)
+    return _Projecting(projection, views, enrichment, quarantine, replays)
+
+
+def _customers(settings: ProjectorSettings, commands: grpc.aio.Channel) -> Customers:
+    return Customers(
+        commands,
+        timeout_seconds=settings.customer_timeout_seconds,
+        pause_seconds=settings.customer_pause_seconds,
+        cached=settings.cached_customers,
+    )
 
 
 def _cached_views(
@@ -225,7 +250,6 @@ def _cached_views(
 
 def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Patience) -> Rebuilds:
     generations, groups = neighbors.generations, neighbors.groups
-    customers = Customers(neighbors.commands, timeout_seconds=settings.customer_timeout_seconds)
     event_log = EventLog(neighbors.commands, timeout_seconds=settings.event_log_timeout_seconds)
     switch = Switch(generations, groups, patience)
 
@@ -235,7 +259,7 @@ def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Pati
             ORDERS,
             neighbors.elasticsearch,
             generation,
-            customers,
+            neighbors.customers,
             patience,
             quarantine=projecting.quarantine,
             replays=projecting.replays,

@@ -37,6 +37,15 @@ class ProjectorSettings(ServiceSettings):
     customer_timeout_seconds: float = Field(
         default=2.0, gt=0, le=60, description="Longest time for one look-up of customers."
     )
+    customer_pause_seconds: float = Field(
+        default=2.0, gt=0, le=600, description="After three failed look-ups of customers, the time between tries."
+    )
+    cached_customers: int = Field(
+        default=10000, ge=1, description="Customers kept in memory so that new orders need not wait for a look-up."
+    )
+    backfill_seconds: float = Field(
+        default=30.0, gt=0, le=86400, description="Time between looks for pending orders that another process has left."
+    )
     event_log_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest time for reading an order's missing events."
     )

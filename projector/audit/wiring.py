@@ -31,6 +31,7 @@ def auditor_of(
     elasticsearch: AsyncElasticsearch,
     redis: "Redis",
     commands: grpc.aio.Channel,
+    customers: Customers,
     generations: Generations,
     groups: Groups,
     log: LogReader,
@@ -41,7 +42,6 @@ def auditor_of(
     judge = Judge(ORDERS)
     cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=settings.cache_ttl_seconds))
     event_log = EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds)
-    customers = Customers(commands, timeout_seconds=settings.customer_timeout_seconds)
 
     def tools(generation: Generation) -> Tools:
         stores = Stores(elasticsearch, generation, cache)

@@ -23,6 +23,7 @@ from ordersctl.canary import CUSTOMER_ID, Canary
 from ordersctl.client import Addresses, Client
 from projector.audit.auditor import Auditor
 from projector.audit.wiring import auditor_of
+from projector.customers import Customers
 from projector.generations import Generations
 from projector.groups import Groups
 from projector.lag import GroupLag
@@ -80,6 +81,7 @@ async def _auditor(system: System) -> AsyncIterator[Auditor]:
             elasticsearch=elasticsearch,
             redis=redis,
             commands=commands_channel,
+            customers=Customers(commands_channel, timeout_seconds=5, pause_seconds=1, cached=100),
             generations=generations,
             groups=Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag),
             log=LogReader(commands_channel, timeout_seconds=10),

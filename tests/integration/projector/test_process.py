@@ -94,13 +94,13 @@ async def test_operators_see_how_far_the_projection_is(
             ],
             unindexed_positions=0,
         )
-        await write_side.stop()
+        await read_side.block_writes(blocked=True)
         write_side.publish(*write_side.record(*(created(order_id=str(uuid.uuid4())) for _ in range(3))))
         await asyncio.sleep(0.3)
         behind = await operator.projection()
         assert (behind.document_count, behind.lag_events) == (5, 3)
         assert 0.3 <= behind.lag_duration.ToTimedelta().total_seconds() < 30
-        await write_side.start()
+        await read_side.block_writes(blocked=False)
 
 
 async def test_a_projector_is_healthy_while_it_reaches_elasticsearch_and_kafka(

@@ -115,7 +115,12 @@ class WriteSide(
             erase_time=at(9) if erased else None,
         )
         kind = customer_events.CustomerRegistered if version == 1 else customer_events.CustomerUpdated
-        event = customer_events.CustomerErased(customer_id=customer_id) if erased else kind(customer_id=customer_id)
+        personal = customer_events.CustomerPersonalData(name=name, email=email)
+        event = (
+            customer_events.CustomerErased(customer_id=customer_id)
+            if erased
+            else kind(customer_id=customer_id, personal_data=personal)
+        )
         return self._append("customer", customer_id, event)
 
     def publish(

@@ -46,7 +46,9 @@ class OrderCommandServiceStub:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 
@@ -130,7 +132,9 @@ class OrderCommandServiceServicer:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 
@@ -300,7 +304,9 @@ class OrderCommandService:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 

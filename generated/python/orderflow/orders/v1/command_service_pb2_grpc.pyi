@@ -47,7 +47,9 @@ class OrderCommandServiceStub:
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 
@@ -128,7 +130,9 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 
@@ -205,7 +209,9 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     A repeat is the same message with the same content as sent. A request id
     belongs to one command of one principal, across all services of this
     server: another command or other content under it is refused with
-    REQUEST_ID_REUSED. An accepted one is remembered for at least 30 days unless
+    REQUEST_ID_REUSED. Where the log has several shards (LOG_SHARDS), that is
+    noticed among the aggregates of one shard; so make every id anew, a UUID
+    say. An accepted one is remembered for at least 30 days unless
     the server is set otherwise (REQUEST_ID_DAYS); after that a repeat is judged
     as a new command.
 
