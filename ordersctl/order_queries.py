@@ -91,12 +91,13 @@ async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
     "order search green tea",
     "order search zoe --status shipped --limit 20",
     "order search ada@example.org --json",
+    "order search -- '\"green tea\"' -lamp",
 )
 async def search(
     session: Session,
     *,
     words: Annotated[
-        list[str], typer.Argument(metavar="WORDS...", help="All must be found in id, name, e-mail or products.")
+        list[str], typer.Argument(metavar="WORDS...", help="All must be found; after --, -word excludes.")
     ],
     asked: Filter,
     paging: Paging,

@@ -15,10 +15,11 @@ from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
 from query_service.event_log import EventLog
 from query_service.get_order import GetOrder
 from query_service.list_orders import ListOrders
-from query_service.order_cache import OrderCache
+from query_service.order_cache import CONNECTIONS, OrderCache
 from query_service.order_history import GetOrderHistory
 from query_service.order_index import OrderIndex
 from query_service.order_pages import PageReader
+from query_service.order_reads import OrderReads
 from query_service.order_stream import OrderStream
 from query_service.past_orders import PastOrders
 from query_service.points_in_time import PointsInTime
@@ -56,6 +57,7 @@ def _servicer(
     wait_seconds = settings.consistency_wait_seconds
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
+    reads = OrderReads(cache, index, at_once=settings.index_gets_at_once, most_waiting=settings.waiting_index_gets)
     log = EventLog(commands)
     stream = OrderStream(
         PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time),
@@ -63,7 +65,7 @@ def _servicer(
         ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds),
     )
     return OrderQueryServicer(
-        GetOrder(cache, index, PastOrders(log), wait_seconds=wait_seconds),
+        GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
         ListOrders(stream),
         SearchOrders(stream),
         GetOrderHistory(log),
@@ -81,6 +83,7 @@ def _open_redis(settings: QuerySettings) -> "Redis":
     seconds = settings.cache_timeout_seconds
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        max_connections=CONNECTIONS,
         timeout=seconds,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,

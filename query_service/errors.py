@@ -2,7 +2,7 @@
 
 ServiceError
 ├── InvalidArgument ── TokenInvalid (service_kit.consistency_token)
-├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable
+├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable, Overloaded
 └── OrderNotFound, NotOffered
 """
 
@@ -49,6 +49,15 @@ class ReadModelUnavailable(TryLater):
     """Elasticsearch is away, too slow, or holds no index of orders yet."""
 
     reason = errors_pb2.ERROR_REASON_READ_MODEL_UNAVAILABLE
+
+
+class Overloaded(TryLater):
+    """More reads wait for Elasticsearch than may."""
+
+    reason = errors_pb2.ERROR_REASON_OVERLOADED
+
+    def __init__(self) -> None:
+        super().__init__("too many orders are being read at once", retry_after=_ASK_AGAIN_AFTER)
 
 
 class EventLogUnavailable(TryLater):

@@ -11,9 +11,10 @@ from query_service.consistency import Wanted, wait_until_visible, wanted_by
 from query_service.deadline import Deadline
 from query_service.errors import EventualConsistencyTimeout, OrderNotFound
 from query_service.order_cache import OrderCache
-from query_service.order_index import OrderIndex
+from query_service.order_reads import OrderReads
 from query_service.past_orders import PastOrders
 from query_service.stored_order import StoredOrder
+from service_kit.view_cache import Absent
 
 _NEVER_STALE = consistency_pb2.ViewFreshness(source=consistency_pb2.READ_SOURCE_EVENT_LOG)
 
@@ -25,9 +26,9 @@ class GetOrder:
         wait_seconds: longest wait for a wanted version or token.
     """
 
-    def __init__(self, cache: OrderCache, index: OrderIndex, past: PastOrders, *, wait_seconds: float) -> None:
+    def __init__(self, cache: OrderCache, reads: OrderReads, past: PastOrders, *, wait_seconds: float) -> None:
         self._cache = cache
-        self._index = index
+        self._reads = reads
         self._past = past
         self._wait_seconds = wait_seconds
 
@@ -52,28 +53,28 @@ class GetOrder:
         self, order_id: str, min_version: int, wanted: Wanted, deadline: Deadline
     ) -> tuple[views_pb2.OrderView, consistency_pb2.ViewFreshness]:
         async def read() -> StoredOrder:
-            cached = await self._cache.get(order_id)
-            if cached is not None and _unseen(cached.view, min_version, wanted) is None:
-                return cached
-            order = await self._read_index(order_id, deadline)
-            if order is None and min_version == 0:
+            order = await self._cache.get(order_id)
+            if not _shows(order, min_version, wanted):
+                order = await self._reads.order(order_id, order, deadline)
+            if isinstance(order, StoredOrder):
+                if unseen := _unseen(order.view, min_version, wanted):
+                    raise unseen
+                return order
+            if min_version == 0:
                 raise OrderNotFound(f"there is no order {order_id}")
-            if order is None:
-                raise EventualConsistencyTimeout(f"order/{order_id}", wanted=min_version, seen=0)
-            if unseen := _unseen(order.view, min_version, wanted):
-                raise unseen
-            return order
+            raise EventualConsistencyTimeout(f"order/{order_id}", wanted=min_version, seen=0)
 
         order, waited = await wait_until_visible(read, self._wait_seconds, deadline)
         hit = order.source == consistency_pb2.READ_SOURCE_CACHE
         trace.get_current_span().set_attribute("orderflow.cache.hit", hit)
         return order.view, _freshness(order, waited)
 
-    async def _read_index(self, order_id: str, deadline: Deadline) -> StoredOrder | None:
-        order = await self._index.get(order_id, deadline)
-        if order is not None:
-            await self._cache.put(order)
-        return order
+
+def _shows(cached: StoredOrder | Absent | None, min_version: int, wanted: Wanted) -> bool:
+    """Whether the cache's answer will do: what must be seen overrules that there was no such order."""
+    if isinstance(cached, StoredOrder):
+        return _unseen(cached.view, min_version, wanted) is None
+    return cached is not None and min_version == 0
 
 
 def _unseen(view: views_pb2.OrderView, min_version: int, wanted: Wanted) -> EventualConsistencyTimeout | None:

@@ -27,8 +27,8 @@ class ListOrders:
         async with aclosing(chunks):
             async for chunk in chunks:
                 response = queries_pb2.ListOrdersResponse(resume_token=chunk.resume_token)
-                for view in chunk.orders:
-                    response.orders.add().MergeFromString(view)
+                for found in chunk.orders:
+                    response.orders.add().MergeFromString(found.view)
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)
                 yield response

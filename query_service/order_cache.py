@@ -1,7 +1,11 @@
 """Views of orders in Redis, which may be away, slow or full of garbage without an answer becoming wrong."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -10,16 +14,22 @@ from redis.exceptions import RedisError, ResponseError
 
 from orderflow.common.v1 import consistency_pb2
 from orderflow.orders.v1 import views_pb2
+from query_service.single_flight import SingleFlight
 from query_service.stored_order import StoredOrder
-from service_kit.view_cache import CachedView, ViewCache
+from service_kit.view_cache import Absent, CachedView, Lease, ViewCache
 
+Answer = TypeVar("Answer")
+CONNECTIONS = 50
+"""To Redis; no more calls are made at once."""
 _HIT = "orderflow.cache.hit"
 _BYPASS_SECONDS = 1.0
+_LEASE = timedelta(seconds=3)
+_ABSENT = timedelta(seconds=1)
 _log = structlog.get_logger("query_service.order_cache")
 
 
 class OrderCache:
-    """Looks orders up in Redis and puts them there; while Redis is away it is asked once a second only.
+    """Looks orders up in Redis and puts them there; once Redis did not answer it is not asked for a second.
 
     Args:
         clock: seconds that only grow.
@@ -29,17 +39,28 @@ class OrderCache:
         self._views = views
         self._clock = clock
         self._bypass_until = 0.0
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._looking: SingleFlight[StoredOrder | Absent | None] = SingleFlight()
         self._lookups = metrics.get_meter("query_service").create_counter(
             "orderflow.cache.lookups", unit="{lookup}", description="Orders looked up in the cache, by hit or miss."
         )
 
-    async def get(self, order_id: str) -> StoredOrder | None:
-        """The cached view of the order; None where there is none that can be used."""
-        order = await self._look_up(order_id)
+    async def get(self, order_id: str) -> StoredOrder | Absent | None:
+        """The cached view of the order, or that there was none a moment ago; None where the cache is of no use."""
+        order = await self._looking.do(order_id, partial(self.peek, order_id))
         hit = order is not None
         trace.get_current_span().set_attribute(_HIT, hit)
         self._lookups.add(1, {_HIT: hit})
         return order
+
+    async def peek(self, order_id: str) -> StoredOrder | Absent | None:
+        """The same as it is now, for who waits for it: neither shared nor counted nor noted in the span."""
+        entry = await self._asked(partial(self._views.look_up, order_id), None)
+        return _order_of(order_id, entry) if isinstance(entry, CachedView) else entry
+
+    async def lease(self, order_id: str) -> Lease:
+        """Who is to read the order that the cache has not: the caller where the cache does not answer."""
+        return await self._asked(partial(self._views.lease, order_id, _LEASE), Lease.OURS)
 
     async def put(self, order: StoredOrder) -> None:
         """Keeps the view unless a newer one is kept."""
@@ -47,24 +68,24 @@ class OrderCache:
         entry = CachedView(
             order.generation, view.version, view.customer_version, view.SerializeToString(), order.project_time_us
         )
-        if self._bypassed:
-            return
-        try:
-            await self._views.put(view.order_id, entry)
-        except RedisError as error:
-            self._bypass(error)
+        await self._asked(partial(self._views.put, view.order_id, entry), False)  # noqa: FBT003
 
-    async def _look_up(self, order_id: str) -> StoredOrder | None:
-        if self._bypassed:
-            return None
-        try:
-            entry = await self._views.get(order_id)
-        except ResponseError:
-            return None  # the key holds something else
-        except RedisError as error:
-            self._bypass(error)
-            return None
-        return None if entry is None else _order_of(order_id, entry)
+    async def put_absent(self, order_id: str) -> None:
+        """Keeps for a second that there is no such order, unless a view is kept or comes."""
+        await self._asked(partial(self._views.put_absent, order_id, _ABSENT), None)
+
+    async def _asked(self, ask: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
+        """What the cache answers; what to do otherwise where it does not, or the key holds something else."""
+        async with self._slots:  # who waits for a connection is not told that the cache is slow
+            if self._bypassed:
+                return otherwise
+            try:
+                return await ask()
+            except ResponseError:
+                return otherwise
+            except RedisError as error:
+                self._bypass(error)
+                return otherwise
 
     @property
     def _bypassed(self) -> bool:

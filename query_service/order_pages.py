@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from query_service.deadline import Deadline
+from query_service.highlights import marked_texts
 from query_service.order_index import OrderIndex, PointInTime
 from query_service.order_query import OrderQuery
 
@@ -20,11 +21,13 @@ class FoundOrder:
     Args:
         view: a serialized OrderView.
         place: its sort values, one for each sort key, without the tiebreak.
+        marked: its texts that matched, see `highlights`.
     """
 
     order_id: str
     view: bytes
     place: Sequence[Any]
+    marked: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class PageReader:
         hits = answer["hits"]["hits"]
         key_count = len(request["sort"]) - 1
         orders = [
-            FoundOrder(hit["_id"], base64.b64decode(hit["_source"]["view"]), hit["sort"][:key_count])
+            FoundOrder(hit["_id"], base64.b64decode(hit["_source"]["view"]), hit["sort"][:key_count], marked_texts(hit))
             for hit in hits[:size]
         ]
         return Page(orders, len(hits) > size, answer)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orderflow.orders.v1 import queries_pb2
-from query_service import facets, order_filter, ordering
+from query_service import facets, order_filter, ordering, search_text
+from query_service.highlights import REQUEST as HIGHLIGHTS
 from query_service.ordering import Ordering
-from read_models.text import fold_text
 
 _PRINCIPAL = b"anonymous"
 
@@ -49,30 +49,24 @@ def search_query(request: queries_pb2.SearchOrdersRequest) -> OrderQuery:
     """What SearchOrders asks for.
 
     Raises:
-        InvalidArgument: filter or `order_by` cannot be understood.
+        InvalidArgument: filter or `order_by` cannot be understood, or the text holds too many words.
     """
     asked = order_filter.normalized(request.filter)
     order = ordering.parse(request.order_by, ordering.BEST_FIRST)
-    words = fold_text(request.query) or request.query.strip()  # what holds no word finds nothing, not everything
-    found = _request({"bool": {"filter": order_filter.conditions(asked), **_matches(words)}}, order)
+    text = search_text.parse(request.query)
+    found = _request({"bool": {"filter": order_filter.conditions(asked), **text.conditions()}}, order)
+    if text.is_positive:
+        found |= HIGHLIGHTS
     counted = {**found, "track_total_hits": True, "aggs": facets.aggregations(request.facets)}
-    return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, words), found, counted)
+    return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, repr(text)), found, counted)
 
 
 def _request(query: Mapping[str, Any], order: Ordering) -> dict[str, Any]:
     return {"query": query, "sort": order.to_sort(), "source": ["view"], "track_total_hits": False}
 
 
-def _matches(words: str) -> dict[str, Any]:
-    """All words must be there, the last at least as the beginning of one; whole words score higher."""
-    if not words:
-        return {}
-    beginning = {"match_bool_prefix": {"search_text": {"query": words, "operator": "and"}}}
-    return {"must": [beginning], "should": [{"match": {"search_text": words}}]}
-
-
-def _digest(name: str, asked: queries_pb2.OrderFilter, order: Ordering, words: str) -> bytes:
-    parts = [asked.SerializeToString(deterministic=True), json.dumps(order.to_sort()).encode(), words.encode()]
+def _digest(name: str, asked: queries_pb2.OrderFilter, order: Ordering, text: str) -> bytes:
+    parts = [asked.SerializeToString(deterministic=True), json.dumps(order.to_sort()).encode(), text.encode()]
     digest = hashlib.sha256()
     for part in (_PRINCIPAL, name.encode(), *parts):
         digest.update(len(part).to_bytes(4) + part)

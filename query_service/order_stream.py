@@ -38,14 +38,14 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next orders, as serialized views.
+    """The next orders.
 
     Args:
         resume_token: continues after them; empty when nothing follows.
         opening: only in the first chunk.
     """
 
-    orders: Sequence[bytes]
+    orders: Sequence[FoundOrder]
     resume_token: str
     opening: Opening | None
 
@@ -95,7 +95,7 @@ class OrderStream:
                         follows = page.follows or not is_last_of_page
                         shown.outlives |= follows and not query.ordering.is_stable
                         token = self._token(query, position, shown) if follows else ""
-                        yield Chunk([each.view for each in orders], token, None if sent else opening)
+                        yield Chunk(orders, token, None if sent else opening)
                         sent += len(orders)
         finally:
             span.set_attribute("orderflow.order.count", sent)

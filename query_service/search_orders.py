@@ -6,6 +6,7 @@ from contextlib import aclosing
 from orderflow.orders.v1 import queries_pb2
 from query_service import facets
 from query_service.deadline import Deadline
+from query_service.highlights import highlights
 from query_service.order_query import search_query
 from query_service.order_stream import OrderStream
 
@@ -30,8 +31,10 @@ class SearchOrders:
         async with aclosing(chunks):
             async for chunk in chunks:
                 response = queries_pb2.SearchOrdersResponse(resume_token=chunk.resume_token)
-                for view in chunk.orders:
-                    response.orders.add().MergeFromString(view)
+                for found in chunk.orders:
+                    view = response.orders.add()
+                    view.MergeFromString(found.view)
+                    response.highlights.extend(highlights(view, found.marked))
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)
                     response.total = chunk.opening.answer["hits"]["total"]["value"]

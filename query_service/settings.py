@@ -32,6 +32,14 @@ class QuerySettings(ServiceSettings):
     read_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest time for one call to Elasticsearch."
     )
+    index_gets_at_once: int = Field(
+        default=10, ge=1, le=1000, description="Orders that are read by id from Elasticsearch at the same time."
+    )
+    waiting_index_gets: int = Field(
+        default=1000,
+        ge=1,
+        description="Orders that wait to be read by id, beyond which calls are refused (OVERLOADED).",
+    )
     page_size: int = Field(default=1000, ge=100, le=9999, description="Orders read from Elasticsearch in one call.")
     left_points_in_time: int = Field(
         default=1000,

@@ -4,13 +4,18 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import IntEnum
 from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-_PUT_IF_NEWER = files("service_kit").joinpath("view_put_if_newer.lua").read_text()
-_FIELDS = ("generation", "version", "source_version", "project_time_us", "view")
+_SCRIPTS = files("service_kit")
+_PUT_IF_NEWER = _SCRIPTS.joinpath("view_put_if_newer.lua").read_text()
+_PUT_ABSENT = _SCRIPTS.joinpath("view_put_absent.lua").read_text()
+_LEASE = _SCRIPTS.joinpath("view_lease.lua").read_text()
+_DISCARD_IF_SAME = _SCRIPTS.joinpath("view_discard_if_same.lua").read_text()
+_FIELDS = ("generation", "version", "source_version", "project_time_us", "view", "absent")
 _JITTER = 0.1
 
 
@@ -33,6 +38,22 @@ class CachedView:
     project_time_us: int = 0
 
 
+class Absent:
+    """Stands for a view that the read model did not have a moment ago."""
+
+
+ABSENT = Absent()
+
+
+class Lease(IntEnum):
+    """Who is to read a view; the numbers are the script's."""
+
+    ANOTHERS = 0
+    OURS = 1
+    NOBODYS = 2
+    """There is an entry, or something that is none."""
+
+
 class ViewCache:
     """A cache of views by id; the writer of the read model puts always, readers put what they fetched.
 
@@ -44,8 +65,11 @@ class ViewCache:
     def __init__(self, redis: "Redis", *, prefix: str, time_to_live: timedelta) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._milliseconds = int(time_to_live.total_seconds() * 1000)
+        self._milliseconds = _milliseconds(time_to_live)
         self._put_if_newer = redis.register_script(_PUT_IF_NEWER)
+        self._put_absent = redis.register_script(_PUT_ABSENT)
+        self._lease = redis.register_script(_LEASE)
+        self._discard_if_same = redis.register_script(_DISCARD_IF_SAME)
 
     async def get(self, view_id: str) -> CachedView | None:
         """The cached view; None where there is none or the entry is not readable as one.
@@ -53,13 +77,42 @@ class ViewCache:
         Raises:
             redis.exceptions.RedisError: the cache is away or slow.
         """
-        values = await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS)))
+        found = await self.look_up(view_id)
+        return found if isinstance(found, CachedView) else None
+
+    async def look_up(self, view_id: str) -> CachedView | Absent | None:
+        """The cached view, or that there is none in the read model; None where the cache does not know.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        *values, view, absent = await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS)))
+        if view is None and absent is not None:
+            return ABSENT
         try:
-            generation, version, source_version, project_time_us = (int(value) for value in values[:4])
+            generation, version, source_version, project_time_us = (int(value) for value in values)
         except (TypeError, ValueError):
             return None
-        view = values[4]
         return None if view is None else CachedView(generation, version, source_version, view, project_time_us)
+
+    async def lease(self, view_id: str, longest: timedelta) -> Lease:
+        """Who is to read the view that is not cached, so that of many who miss it one does.
+
+        Args:
+            longest: after which somebody else may; whatever is put ends it sooner.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        return Lease(await self._lease(keys=[self._prefix + view_id], args=[_milliseconds(longest)]))
+
+    async def put_absent(self, view_id: str, time_to_live: timedelta) -> None:
+        """Notes that the read model has no such view, unless the cache holds one; a view put later replaces it.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        await self._put_absent(keys=[self._prefix + view_id], args=[_milliseconds(time_to_live)])
 
     async def put(self, view_id: str, entry: CachedView) -> bool:
         """Puts the view unless a newer one is there; True when it was put.
@@ -80,6 +133,15 @@ class ViewCache:
                 await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry), client=pipeline)
             await pipeline.execute()
 
+    async def discard(self, view_id: str, entry: CachedView) -> bool:
+        """Deletes a view that was read, whatever its version; False where another has taken its place.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        read = (entry.generation, entry.version, entry.source_version, entry.view)
+        return bool(await self._discard_if_same(keys=[self._prefix + view_id], args=read))
+
     def _arguments(self, entry: CachedView) -> Sequence[int | bytes]:
         """What the script takes, in its order."""
         spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
@@ -91,3 +153,7 @@ class ViewCache:
             entry.view,
             entry.project_time_us,
         )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)

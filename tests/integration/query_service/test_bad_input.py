@@ -60,6 +60,8 @@ _BAD: list[tuple[Any, str, list[str]]] = [
     (GetOrderHistoryRequest(order_id=_ID, after_version=-1), "INVALID_FIELD", ["after_version"]),
     (GetCustomerSummaryRequest(customer_id="x"), "INVALID_FIELD", ["customer_id"]),
     (SearchOrdersRequest(query="x" * 501), "INVALID_FIELD", ["query"]),
+    (SearchOrdersRequest(query=" ".join("x" * 51)), "INVALID_FIELD", ["query"]),
+    (SearchOrdersRequest(limit=10_001), "INVALID_FIELD", ["limit"]),
     (SearchOrdersRequest(facets=[queries_pb2.FACET_UNSPECIFIED]), "INVALID_FIELD", ["facets[0]"]),
     (SearchOrdersRequest(facets=[queries_pb2.FACET_STATUS] * 2), "INVALID_FIELD", ["facets"]),
     (WatchOrdersRequest(filter=OrderFilter(customer_id="x")), "INVALID_FIELD", ["filter.customer_id"]),

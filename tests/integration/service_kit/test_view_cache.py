@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service_kit.view_cache import CachedView, ViewCache
+from service_kit.view_cache import ABSENT, CachedView, Lease, ViewCache
+from tests.support.eventually import eventually
 from tests.support.servers import REDIS_URL
 
 TIME_TO_LIVE = timedelta(seconds=60)
@@ -234,3 +235,47 @@ def test_whatever_is_put_no_version_goes_back_and_of_the_same_versions_no_genera
             await client.delete(f"{cache.prefix}o-1")
 
     asyncio.run(put_all())
+
+
+async def test_one_asker_at_a_time_may_read_what_is_not_cached(cache: Cache) -> None:
+    assert [await cache.lease("o-1", TIME_TO_LIVE) for _ in range(3)] == [Lease.OURS, Lease.ANOTHERS, Lease.ANOTHERS]
+    assert await cache.lease("o-2", TIME_TO_LIVE) == Lease.OURS
+    assert await cache.look_up("o-1") is None
+
+
+async def test_what_is_put_ends_the_lease_and_stays_what_it_is_when_leased_again(redis: "Redis", cache: Cache) -> None:
+    await cache.lease("o-1", timedelta(seconds=1))
+    await cache.lease("o-2", timedelta(seconds=1))
+    await cache.put("o-1", ENTRY)
+    await cache.put_absent("o-2", TIME_TO_LIVE)
+    for view_id in ("o-1", "o-2"):
+        assert await cache.lease(view_id, timedelta(seconds=1)) == Lease.NOBODYS
+        assert await redis.pttl(f"{cache.prefix}{view_id}") > 5000
+    assert (await cache.look_up("o-1"), await cache.look_up("o-2")) == (ENTRY, ABSENT)
+
+
+async def test_a_lease_that_nobody_ends_ends_by_itself(redis: "Redis", cache: Cache) -> None:
+    await cache.lease("o-1", timedelta(milliseconds=1))
+
+    async def is_ours() -> bool:
+        return await cache.lease("o-1", TIME_TO_LIVE) == Lease.OURS
+
+    await eventually(is_ours)
+    assert await redis.pttl(f"{cache.prefix}o-1") > 5000
+
+
+async def test_what_is_absent_gives_way_to_a_view_and_never_replaces_one(redis: "Redis", cache: Cache) -> None:
+    await cache.put_absent("o-1", TIME_TO_LIVE)
+    assert await cache.look_up("o-1") is ABSENT
+    assert await cache.get("o-1") is None
+    assert 0 < await redis.pttl(f"{cache.prefix}o-1") <= 60_000
+    assert await cache.put("o-1", ENTRY)
+    await cache.put_absent("o-1", TIME_TO_LIVE)
+    assert await cache.look_up("o-1") == ENTRY
+
+
+async def test_a_key_of_another_type_may_be_read_around_and_is_replaced(redis: "Redis", cache: Cache) -> None:
+    await redis.set(f"{cache.prefix}o-1", "a string", ex=60)
+    assert await cache.lease("o-1", TIME_TO_LIVE) == Lease.NOBODYS
+    await cache.put_absent("o-1", TIME_TO_LIVE)
+    assert await cache.look_up("o-1") is ABSENT

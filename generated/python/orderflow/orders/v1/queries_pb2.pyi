@@ -332,13 +332,24 @@ class SearchOrdersRequest(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKENS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Words, all of which must be found among those of the order id, the
-    customer's name and e-mail address, and the items' names and SKUs: whole
-    words, except that the last may be the beginning of one. Case and accents
-    do not matter. Words are of letters and digits, and every other character
-    separates them: "o'brian@example.com" is four words, "2.5" two. At most
-    500 characters. Empty or blank: every order that the filter admits;
-    without any word otherwise: none.
+    """What must be found in the order id, the customer's name and e-mail
+    address, the items' names and SKUs, the tracking number or the shipping
+    address. Case and accents do not matter. Words are of letters and digits,
+    and every other character separates them: "o'brian@example.com" is four
+    words, "2.5" two.
+
+    All words must be found; the last may be the beginning of one. Typing
+    errors are forgiven in words without digits: one in words of four letters
+    and more, two in words of eight and more (a letter too much, missing or
+    wrong, or two exchanged). Words that are there as they were typed count
+    most for relevance, beginnings less, forgiven ones least.
+
+    A phrase in double quotes must be found as it is, its words next to one
+    another in one field, the last one whole. A minus at the beginning of a
+    word or phrase excludes orders that hold it as it is: `tea -"green tea"`.
+
+    At most 500 characters, with at most 50 words. Empty or blank: every order
+    that the filter admits; without any word otherwise: none.
     """
     order_by: _builtins.str
     """Comma-separated fields, each with ` desc` for descending: `create_time`,
@@ -347,8 +358,8 @@ class SearchOrdersRequest(_message.Message):
     field. Empty: by relevance, best first, ties by order id descending.
     """
     limit: _builtins.int
-    """How many orders at most; 0: 100. A call that continues one whose limit was
-    not reached sends what was left of that limit instead.
+    """How many orders at most; 0: 100; not more than 10000. A call that continues
+    one whose limit was not reached sends what was left of that limit instead.
     """
     resume_token: _builtins.str
     """From a chunk of an earlier answer to the same query: continue after that
@@ -392,7 +403,7 @@ Global___SearchOrdersRequest: _TypeAlias = SearchOrdersRequest  # noqa: Y015
 
 @_typing.final
 class HighlightSegment(_message.Message):
-    """A piece of text that matched the query as a whole or not at all."""
+    """A piece of text of which each word matched the query, or none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,7 +429,7 @@ Global___HighlightSegment: _TypeAlias = HighlightSegment  # noqa: Y015
 
 @_typing.final
 class OrderHighlight(_message.Message):
-    """Where an order matched the query: an excerpt of one of its fields."""
+    """Where an order matched the query: one of its texts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -428,10 +439,13 @@ class OrderHighlight(_message.Message):
     order_id: _builtins.str
     """The order, one of this chunk."""
     field: _builtins.str
-    """The field of `OrderView`, such as `item_names`."""
+    """The path of the field of `OrderView`: `order_id`, `customer_name`,
+    `customer_email`, `item_names`, `items.sku`, `tracking_number` or
+    `address_full`.
+    """
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___HighlightSegment]:
-        """The excerpt, in pieces to be put together in order."""
+        """The field's whole text, in pieces to be put together in order."""
 
     def __init__(
         self,
@@ -521,7 +535,9 @@ class SearchOrdersResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many orders were found whatever the limit; in the first chunk only."""
+    """How many orders were found whatever the limit, exactly; in the first chunk
+    only.
+    """
     resume_token: _builtins.str
     """Opaque and URL-safe; continues right after the last order of this chunk,
     also where the limit ended the list. Empty when nothing follows.
@@ -534,7 +550,9 @@ class SearchOrdersResponse(_message.Message):
 
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderHighlight]:
-        """Where the orders of this chunk matched. Not filled yet: always empty."""
+        """Where the orders of this chunk matched, in the order of their orders; none
+        for what only a minus or the filter was asked for.
+        """
 
     @_builtins.property
     def facet_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetCounts]:

@@ -1,0 +1,71 @@
+"""Reads single orders from the index for the cache: each once for all who ask, and not too many at once."""
+
+import asyncio
+from functools import partial
+
+from query_service.deadline import Deadline
+from query_service.errors import Overloaded, ReadModelUnavailable
+from query_service.order_cache import OrderCache
+from query_service.order_index import OrderIndex
+from query_service.single_flight import SingleFlight
+from query_service.stored_order import StoredOrder
+from service_kit.view_cache import Absent, Lease
+
+_LOOK_AGAIN_SECONDS = 0.01
+_LONGEST_SECONDS = 60.0
+
+
+class OrderReads:
+    """Reads orders that the cache has not, and puts there what it finds, also that there is no such order.
+
+    All who ask for an order while it is being read share the read; of several processes one reads, and the others
+    find in the cache what it put there, or read themselves where it does not come.
+
+    Args:
+        at_once: how many reads Elasticsearch is sent at a time, so that a cache that is away or empty does not
+            topple it.
+        most_waiting: orders that are read or wait for it.
+    """
+
+    def __init__(self, cache: OrderCache, index: OrderIndex, *, at_once: int, most_waiting: int) -> None:
+        self._cache = cache
+        self._index = index
+        self._slots = asyncio.Semaphore(at_once)
+        self._most_waiting = most_waiting
+        self._flights: SingleFlight[StoredOrder | Absent | None] = SingleFlight()
+
+    async def order(
+        self, order_id: str, seen: StoredOrder | Absent | None, deadline: Deadline
+    ) -> StoredOrder | Absent | None:
+        """The order, or what else the cache holds by now; None where there is none.
+
+        Args:
+            seen: what the cache held, and will not do.
+
+        Raises:
+            ReadModelUnavailable: Elasticsearch is away, or did not answer by the deadline.
+            Overloaded: too many wait already.
+        """
+        if len(self._flights) >= self._most_waiting and order_id not in self._flights:
+            raise Overloaded
+        try:
+            async with asyncio.timeout(deadline.within(_LONGEST_SECONDS)):
+                return await self._flights.do(order_id, partial(self._read, order_id, seen))
+        except TimeoutError as error:
+            raise ReadModelUnavailable("the order was not read by the deadline") from error
+
+    async def _read(self, order_id: str, seen: StoredOrder | Absent | None) -> StoredOrder | Absent | None:
+        while (lease := await self._cache.lease(order_id)) != Lease.OURS:
+            found = await self._cache.peek(order_id)
+            if found is not None and found != seen:
+                return found
+            if lease == Lease.NOBODYS:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        async with self._slots:
+            order = await self._index.get(order_id, Deadline(None))  # of all who wait: none's deadline ends it
+        if order is None:
+            await self._cache.put_absent(order_id)
+        else:
+            await self._cache.put(order)
+        return order

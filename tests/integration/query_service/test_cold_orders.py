@@ -1,0 +1,206 @@
+"""GetOrder of what the cache has not: read once for all who ask, and never more at a time than Elasticsearch bears."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import cast
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+from redis.asyncio import Redis
+
+from orderflow.common.v1.consistency_pb2 import READ_SOURCE_READ_MODEL
+from service_kit.view_cache import CachedView, Lease, ViewCache
+from tests.integration.query_service.client import Queries, Refusal, refusal_of
+from tests.integration.query_service.conftest import StartService, free_port
+from tests.integration.query_service.read_model import ReadModel
+from tests.integration.query_service.views import an_order
+from tests.support.eventually import eventually
+from tests.support.servers import READ_ES_URL
+
+_PATIENT = {"cache_timeout_seconds": 10}
+"""With a cache that answers: on a machine under load the default would take it for one that does not."""
+
+
+async def test_five_hundred_who_ask_at_once_make_one_read(read_model: ReadModel, start_service: StartService) -> None:
+    queries = await start_service(**_PATIENT)
+    order = an_order()
+    await read_model.write([order])
+    before = await read_model.reads()
+    answers = await asyncio.gather(*(queries.get(order.order_id) for _ in range(500)))
+    assert all(answer.order == order for answer in answers)
+    assert await read_model.reads() - before == 1
+
+
+async def test_so_do_those_who_ask_several_servers(read_model: ReadModel, start_service: StartService) -> None:
+    order = an_order()
+    await read_model.write([order])
+    servers = [await start_service(**_PATIENT) for _ in range(3)]
+    before = await read_model.reads()
+    answers = await asyncio.gather(*(servers[number % 3].get(order.order_id) for number in range(300)))
+    assert all(answer.order == order for answer in answers)
+    assert await read_model.reads() - before == 1
+
+
+async def test_an_order_that_does_not_exist_is_read_once_too(
+    read_model: ReadModel, start_service: StartService
+) -> None:
+    servers = [await start_service(**_PATIENT) for _ in range(2)]
+    order_id = str(uuid.uuid4())
+    before = await read_model.reads()
+    refusals = await asyncio.gather(*(refusal_of(servers[number % 2].get(order_id)) for number in range(100)))
+    assert {each.reason for each in refusals} == {"ORDER_NOT_FOUND"}
+    assert await read_model.reads() - before == 1
+
+
+async def test_a_written_order_is_found_at_once_though_it_was_not_there_a_moment_ago(
+    read_model: ReadModel, redis: "Redis", queries: Queries
+) -> None:
+    order = an_order()
+    assert (await refusal_of(queries.get(order.order_id))).reason == "ORDER_NOT_FOUND"
+    await read_model.write([order])
+    answer = await queries.get(order.order_id, min_version=1)  # overrules what the cache says
+    assert (answer.order, answer.freshness.source) == (order, READ_SOURCE_READ_MODEL)
+
+    other = an_order()
+    assert (await refusal_of(queries.get(other.order_id))).reason == "ORDER_NOT_FOUND"
+    views = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
+    await views.put(other.order_id, CachedView(1, 1, 1, other.SerializeToString()))  # as the projector does
+    assert (await queries.get(other.order_id)).order == other
+
+
+async def test_a_process_that_died_while_it_read_is_not_waited_for_long(
+    read_model: ReadModel, redis: "Redis", queries: Queries
+) -> None:
+    order = an_order()
+    await read_model.write([order])
+    views = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
+    assert await views.lease(order.order_id, timedelta(seconds=0.5)) == Lease.OURS
+    assert (await queries.get(order.order_id, seconds=20)).order == order
+
+
+async def test_a_flushed_cache_costs_one_read_an_order(read_model: ReadModel, redis: "Redis", queries: Queries) -> None:
+    orders = [an_order() for _ in range(20)]
+    await read_model.write(orders)
+    for _ in range(2):
+        before = await read_model.reads()
+        answers = await asyncio.gather(*(queries.get(order.order_id) for order in orders * 20))
+        assert [answer.order for answer in answers] == orders * 20
+        assert await read_model.reads() - before == len(orders)
+        await redis.delete(*(f"order:read:{order.order_id}" for order in orders))  # the database has other tests, too
+
+
+async def test_without_the_cache_too_all_share_a_read_and_who_gives_up_takes_it_from_nobody(
+    read_model: ReadModel, start_service: StartService
+) -> None:
+    order = an_order()
+    await read_model.write([order])
+    async with _gate() as gate:
+        queries = await start_service(read_es_url=gate.url, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+        gate.close()
+        first = asyncio.create_task(queries.get(order.order_id))
+        await eventually(lambda: _is(gate, 1))
+        second = asyncio.create_task(queries.get(order.order_id))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await queries.get(order.order_id, seconds=0.2)
+        first.cancel()
+        gate.open()
+        assert (await second).order == order
+    assert gate.most_waiting == 1
+
+
+@pytest.mark.parametrize("cache_is_away", [True, False], ids=["cache-away", "cache-there"])
+async def test_no_more_are_read_at_once_than_may_and_no_more_wait(
+    cache_is_away: bool,  # noqa: FBT001
+    read_model: ReadModel,
+    start_service: StartService,
+) -> None:
+    orders = [an_order() for _ in range(8)]
+    await read_model.write(orders)
+    async with _gate() as gate:
+        away = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"} if cache_is_away else {}
+        queries = await start_service(read_es_url=gate.url, index_gets_at_once=3, waiting_index_gets=7, **away)
+        gate.close()
+        calls = [asyncio.create_task(_answer_or_refusal(queries, order.order_id)) for order in orders]
+        (refused,), waiting = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        refusal = await refused
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert refusal.has_retry_info
+        await eventually(lambda: _is(gate, 3))
+        gate.open()
+        answers = await asyncio.gather(*waiting)
+        assert not any(isinstance(answer, Refusal) for answer in answers)
+    assert gate.most_waiting == 3
+
+
+async def _answer_or_refusal(queries: Queries, order_id: str) -> object:
+    try:
+        return await queries.get(order_id)
+    except grpc.aio.AioRpcError as error:
+        return Refusal(error)
+
+
+async def _is(gate: "_Gate", waiting: int) -> bool:
+    return gate.waiting == waiting
+
+
+class _Gate:
+    """Stands before the real Elasticsearch and, while closed, holds the reads of documents."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.waiting = self.most_waiting = 0
+        self.connections: set[asyncio.Task[None]] = set()
+        self._opened = asyncio.Event()
+        self._opened.set()
+
+    def close(self) -> None:
+        self._opened.clear()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        server = urlsplit(READ_ES_URL)
+        answers, requests = await asyncio.open_connection(server.hostname, server.port)
+        try:
+            await asyncio.gather(self._forward(reader, requests), _back(answers, writer))
+        finally:
+            requests.close()
+            writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, requests: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if b"/_doc/" in data.split(b"\r\n", 1)[0]:
+                await self._pass()
+            requests.write(data)
+        requests.write_eof()
+
+    async def _pass(self) -> None:
+        self.waiting += 1
+        self.most_waiting = max(self.waiting, self.most_waiting)
+        await self._opened.wait()
+        self.waiting -= 1
+
+
+@asynccontextmanager
+async def _gate() -> AsyncIterator[_Gate]:
+    gate = _Gate()
+    async with await asyncio.start_server(gate.accept, "127.0.0.1", 0) as server:
+        gate.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield gate
+        gate.open()
+        for each in gate.connections:
+            each.cancel()
+        await asyncio.wait(gate.connections)
+
+
+async def _back(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await answers.read(65536):
+        writer.write(data)
+    writer.close()
