@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import uvloop
+
 from command_service.relay.settings import RelaySettings
 from command_service.settings import CommandSettings
 from service_kit import process
@@ -32,4 +34,4 @@ if __name__ == "__main__":
         from command_service import app
 
         serve = partial(app.serve, settings, with_relay=with_relay, is_worker=given.supervised)
-    process.run("command_service", settings, serve, watch_stdin=given.supervised)
+    process.run("command_service", settings, serve, watch_stdin=given.supervised, new_loop=uvloop.new_event_loop)

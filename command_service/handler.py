@@ -96,9 +96,10 @@ class CommandHandler(Generic[State]):
                 id_field=self._aggregate.id_field,
                 new_id=self._new_id,
             )
-            span.set_attribute("orderflow.command.type", message.DESCRIPTOR.full_name)
-            span.set_attribute("orderflow.aggregate.id", str(request.aggregate_id))
-            span.set_attributes(self._aggregate.attributes(message))
+            if span.is_recording():
+                span.set_attribute("orderflow.command.type", message.DESCRIPTOR.full_name)
+                span.set_attribute("orderflow.aggregate.id", str(request.aggregate_id))
+                span.set_attributes(self._aggregate.attributes(message))
             async with self._turns.setdefault(request.aggregate_id, asyncio.Lock()):
                 response = await self._on_state_at_hand(request) or await self._on_fresh_state(request)
         return answer.FromString(response)

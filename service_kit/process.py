@@ -24,6 +24,7 @@ def run(
     serve: Callable[[asyncio.Event], Awaitable[None]],
     *,
     watch_stdin: bool = False,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
     """Runs `serve` until SIGTERM or SIGINT sets its event and it returns; exits with 1 if it raises.
 
@@ -32,13 +33,15 @@ def run(
         settings: the checked settings.
         serve: the composition root; must return soon after its event is set.
         watch_stdin: stop, too, when standard input closes: a parent holds its other end.
+        new_loop: makes the event loop; asyncio's own without it.
     """
     logs.configure(settings.log_level)
     fail_points.arm(settings.fail_point)
     _collect_garbage_seldom()
     with telemetry(name):
         try:
-            asyncio.run(_until_stopped(serve, watch_stdin=watch_stdin))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(_until_stopped(serve, watch_stdin=watch_stdin))
         except Exception as failure:  # noqa: BLE001
             for each in _leaves(failure):
                 _log.critical("stopped by an error", error=str(each), exc_info=each)

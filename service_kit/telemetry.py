@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
@@ -48,27 +48,24 @@ def traceparent() -> tuple[str, str]:
     )
 
 
-@contextmanager
 def inner_span(
     tracer: trace.Tracer,
     name: str,
     *,
     kind: trace.SpanKind = trace.SpanKind.INTERNAL,
     attributes: Attributes = None,
-) -> Iterator[trace.Span]:
+) -> AbstractContextManager[trace.Span]:
     """A span below the current one; where that is not sampled, the current one itself, at no cost.
 
     An exception is an error of a call to another system (kind CLIENT); inside, it may be a refusal by rule.
     """
     current = trace.get_current_span()
     if not current.is_recording():
-        yield current
-        return
+        return nullcontext(current)
     fails = kind is trace.SpanKind.CLIENT
-    with tracer.start_as_current_span(
+    return tracer.start_as_current_span(
         name, kind=kind, attributes=attributes, record_exception=fails, set_status_on_exception=fails
-    ) as span:
-        yield span
+    )
 
 
 def context_of(carrier: Mapping[str, str]) -> Context:

@@ -40,7 +40,7 @@ def _facts(order: Order) -> Mapping[str, Any]:
         "order_id": order.order_id,
         "status": order.status,
         "total_amount": order.total.to_money(),
-        "estimated_delivery_time": order.estimated_delivery,
+        "estimated_delivery_time": order.estimated_delivery and timestamps.stamp(order.estimated_delivery),
     }
 
 

@@ -46,8 +46,8 @@ def check_amount(money: money_pb2.Money, field: str, currency: str) -> None:
         raise _overflow(field)
 
 
-def check_items(items: Sequence[order_pb2.OrderItem], field: str) -> None:
-    """Returns if the items can be an order.
+def check_items(items: Sequence[order_pb2.OrderItem], field: str) -> Amount:
+    """The items' total, if they can be an order.
 
     Raises:
         EmptyOrder: there is none.
@@ -59,8 +59,9 @@ def check_items(items: Sequence[order_pb2.OrderItem], field: str) -> None:
     currency = items[0].unit_price.currency_code
     for index, item in enumerate(items):
         check_amount(item.unit_price, f"{field}[{index}].unit_price", currency)
-    nanos = sum(Amount.of(item.unit_price).nanos * item.quantity for item in items)
-    check_total(Amount(currency, nanos), field)
+    total = Amount(currency, sum(Amount.of(item.unit_price).nanos * item.quantity for item in items))
+    check_total(total, field)
+    return total
 
 
 def check_total(total: Amount, field: str) -> None:

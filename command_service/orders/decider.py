@@ -126,9 +126,7 @@ def status_name(order: Order) -> str:
 def _created(command: commands.CreateOrderRequest, now: datetime, delivery: timedelta) -> events.OrderCreated:
     if command.fulfillment_mode == order_pb2.FULFILLMENT_MODE_AUTOMATIC:
         raise NotOffered("automatic fulfillment is not offered by this server")
-    check_items(command.items, "items")
-    lines = [line_of(item) for item in command.items]
-    total = Amount(command.items[0].unit_price.currency_code, sum(line.price_nanos * line.quantity for line in lines))
+    total = check_items(command.items, "items")
     return events.OrderCreated(
         order_id=command.order_id,
         customer_id=command.customer_id.lower(),
