@@ -192,11 +192,14 @@ async def test_what_a_projector_still_takes_for_newer_after_a_repair_is_found_th
     order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples: list[set[str]] = []
+    begun = asyncio.Event()
 
     async def take(*_: object) -> set[str]:
+        begun.set()
         return samples.pop() if samples else set()
 
     monkeypatch.setattr(Sample, "take", take)
+    await asyncio.wait_for(begun.wait(), 30)  # what an audit before has sampled is over
     wrong = await read_side.view(order.id)
     wrong.version = 9
     await _rewrite_view(read_side, wrong)
