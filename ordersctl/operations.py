@@ -2,6 +2,7 @@
 
 import typer
 from rich import box
+from rich.console import Group
 from rich.table import Table
 
 from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsRequest, ListProjectionsResponse
@@ -18,7 +19,7 @@ relay = typer.Typer(no_args_is_help=True, help="What publishes the event log.")
 async def list_projections(session: Session) -> None:
     """List the projections and how far they have come."""
     response = await session.client.call(session.client.projections.ListProjections, ListProjectionsRequest())
-    session.output.message(response, _projection_table(response))
+    session.output.message(response, Group(_projection_table(response), _freshness_table(response)))
 
 
 @command(relay, "status", "relay status")
@@ -39,6 +40,19 @@ def _projection_table(response: ListProjectionsResponse) -> Table:
             counts = (str(generation.generation), str(generation.document_count), str(generation.lag_events))
             lag = duration_text(generation.lag_duration)
             table.add_row(*map(as_text, (each.name, generation.index, *counts, lag, _state(generation))))
+    return table
+
+
+def _freshness_table(response: ListProjectionsResponse) -> Table:
+    """A row for each projection."""
+    table = Table("projection", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("positions behind the log", "quarantined"):
+        table.add_column(name, justify="right")
+    table.add_column("heartbeat of the projector that answers")
+    for each in response.projections:
+        behind = str(each.unindexed_positions) if each.HasField("unindexed_positions") else "not known"
+        heartbeat = time_text(each.heartbeat_time) or "none: it feeds nothing"
+        table.add_row(*map(as_text, (each.name, behind, str(each.quarantined_count), heartbeat)))
     return table
 
 

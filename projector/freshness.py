@@ -55,13 +55,13 @@ class Freshness:
         self._log_reader = log
         self._quarantine = quarantine
 
-    async def read(self, live: Generation | None = None) -> Reading:
+    async def read(self) -> Reading:
         """How far it is now.
 
         Raises:
             Outage: Elasticsearch or Kafka is away.
         """
-        live = live or await self._generations.live()
+        live = await self._generations.live()
         try:
             ends = await self._log_reader.ends()  # before the topics' ends: what is published by then is in them
         except EventLogAway:

@@ -138,9 +138,9 @@ class Auditor:
             return []
         guilty = dict.fromkeys({each.order_id for each in found}, Outcome.DIVERGES)
         self._count(self._calm(first, ()) | guilty)
+        self._watch({id_ for id_ in guilty if self._can_be_repaired(again[id_])})
         for each in found:
             await self._pursue(each, again[each.order_id], tools.repair)
-        self._watch(guilty)
         return found
 
     def _suspicions(self, id_: str, sight: Sight, generation: Generation) -> Mapping[Store, Kind]:
@@ -222,10 +222,14 @@ class Auditor:
             if not done:
                 _log.error("divergence not repaired", store=store.value, kind=kind.value, order_id=order_id)
 
-    def _watch(self, repaired: Collection[str]) -> None:
+    def _watch(self, order_ids: Collection[str]) -> None:
         """Has orders looked at again in the next audits: a projector may still remember what was wrong."""
         self._watched = {id_: rounds - 1 for id_, rounds in self._watched.items() if rounds > 1}
-        self._watched.update(dict.fromkeys(repaired, _ROUNDS_WATCHED))
+        self._watched.update(dict.fromkeys(order_ids, _ROUNDS_WATCHED))
+
+    def _can_be_repaired(self, sight: Sight) -> bool:
+        """Whether there is anything to make it from."""
+        return sight.truth is not None and sight.truth.versions.order > 0
 
     def _calm(self, sights: Mapping[str, Sight], suspects: Collection[str]) -> dict[str, Outcome]:
         """Outcomes of those that are under no suspicion."""

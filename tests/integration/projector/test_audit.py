@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,19 @@ import pytest
 
 from orderflow.orders.v1 import views_pb2
 from projector.audit import auditor
+from projector.audit.sample import Sample
 from read_models import orders_index
+from service_kit.cloudevents import headers_of
+from service_kit.grpc_channel import open_channel
 from service_kit.view_cache import CachedView
-from tests.integration.projector.conftest import Logs, Settings, running
+from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.metrics import Metrics
+from tests.integration.projector.operator_calls import DONE, OperatorCalls
 from tests.integration.projector.read_side import ReadSide
+from tests.integration.projector.tcp_proxy import TcpProxy
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
+from tests.support.servers import REDIS_URL
 from tests.unit.read_models.builders import confirmed, created, euros, paid
 
 _DIVERGES = "read model diverges from the event log"
@@ -181,16 +188,29 @@ async def test_a_document_behind_a_finished_event_is_brought_forward(
     assert await read_side.view(order.id) == before
 
 
-async def test_an_event_that_a_document_ahead_of_the_log_hid_is_not_lost(
-    order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs
+async def test_what_a_projector_still_takes_for_newer_after_a_repair_is_found_though_no_sample_has_it_again(
+    order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    samples: list[set[str]] = []
+    begun = asyncio.Event()
+
+    async def take(*_: object) -> set[str]:
+        begun.set()
+        return samples.pop() if samples else set()
+
+    monkeypatch.setattr(Sample, "take", take)
+    await asyncio.wait_for(begun.wait(), 30)  # what an audit before has sampled is over
     wrong = await read_side.view(order.id)
     wrong.version = 9
     await _rewrite_view(read_side, wrong)
-    for version in (3, 4):
-        write_side.publish(*write_side.record(paid(euros(5), order_id=order.id)))
-        await read_side.has(order.id, version=version)
-    await logs.has(_DIVERGES)
+    write_side.publish(*write_side.record(paid(euros(5), order_id=order.id)))
+    await read_side.caught_up()  # the projector has met version 9 and remembers it
+    samples.append({order.id})
+    await read_side.has(order.id, version=3)
+    write_side.publish(*write_side.record(paid(euros(5), order_id=order.id)))
+    await read_side.has(order.id, version=4)
+    kinds = [each["kind"] for each in logs.of(_DIVERGES) if each["store"] == "elasticsearch"]
+    assert kinds == ["ahead", "behind"]  # and Redis, whenever the projector puts there what it remembers
 
 
 @pytest.mark.parametrize("kind", ["behind", "content", "ahead"])
@@ -245,13 +265,36 @@ async def test_what_is_not_published_yet_is_no_divergence(
     assert logs.of(_DIVERGES) == []
 
 
-async def test_what_is_quarantined_is_not_judged(
-    order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs, metrics: Metrics
+async def test_what_is_not_finished_yet_is_no_divergence(
+    order: Shown,
+    read_side: ReadSide,
+    write_side: WriteSide,
+    logs: Logs,
+    *,
+    metrics: Metrics,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (unreadable,) = write_side.record(paid(euros(5), order_id=order.id))
-    unreadable.event_type = "orderflow.orders.v1.Unheard"
-    write_side.publish(unreadable)
+    monkeypatch.setattr(auditor, "_MOST_SECONDS", 5.0)  # more than a suspicion must last
+    await read_side.block_writes(blocked=True)
+    write_side.publish(*write_side.record(paid(euros(5), order_id=order.id), created(order_id=str(uuid.uuid4()))))
+
+    async def unsettled() -> bool:
+        return metrics.values("orderflow.audit.orders", _OUTCOME).get("unsettled", 0) >= 2
+
+    await eventually(unsettled, what="an audit without a verdict")
+    await read_side.block_writes(blocked=False)
+    await read_side.has(order.id, version=3)
+    assert logs.of(_DIVERGES) == []
+
+
+async def test_what_is_quarantined_is_not_judged(
+    order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs, *, metrics: Metrics
+) -> None:
+    (recorded,) = write_side.record(paid(euros(5), order_id=order.id))
+    broken = headers_of(recorded, traceparent="", tracestate="")
+    write_side.publish_raw(write_side.topics["order"], order.id, b"\xff", broken)  # the log itself is in order
     await logs.has("cannot be projected")
+    write_side.publish(recorded)  # passes by
 
     async def left_alone() -> bool:
         return metrics.values("orderflow.audit.orders", _OUTCOME).get("not_judged", 0) >= 3
@@ -261,32 +304,77 @@ async def test_what_is_quarantined_is_not_judged(
     assert (await read_side.view(order.id)).version == 2
 
 
-async def test_nobody_is_accused_under_load(
-    settings: Settings, write_side: WriteSide, read_side: ReadSide, metrics: Metrics, logs: Logs
+@pytest.fixture
+async def redis() -> AsyncIterator[TcpProxy]:
+    """Stands before Redis."""
+    proxy = TcpProxy(REDIS_URL.removeprefix("redis://").partition("/")[0], free_address())
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
+class Load:
+    """Changes of orders and customers, one after the other, until it is told to stop."""
+
+    def __init__(self, write_side: WriteSide) -> None:
+        self._write_side = write_side
+        self._customers = [str(uuid.uuid4()) for _ in range(5)]
+        self._orders = [str(uuid.uuid4()) for _ in range(60)]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publishes a moment after it has recorded, as the relay does."""
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            order_id, customer_id = self._orders[number % 60], self._customers[number % 5]
+            is_new = not self._write_side.recorded(order_id)
+            event = created(order_id=order_id, customer_id=customer_id)
+            recorded = self._write_side.record(event if is_new else paid(euros(1), order_id=order_id))
+            if number % 7 == 0:
+                recorded.append(self._write_side.record_customer(customer_id, f"Zoë {number}"))
+            await asyncio.sleep(0.01)
+            self._write_side.publish(*recorded)
+
+
+@pytest.mark.timeout(180)
+async def test_nobody_is_accused_under_load_nor_after_an_outage_of_redis_nor_in_a_rebuild(
+    settings: Settings, write_side: WriteSide, read_side: ReadSide, metrics: Metrics, *, logs: Logs, redis: TcpProxy
 ) -> None:
-    """Orders and customers change all the time while everything is audited that can be."""
-    customers = [str(uuid.uuid4()) for _ in range(5)]
-    orders = [str(uuid.uuid4()) for _ in range(60)]
-    async with running({**settings, **_AUDITING, "audit_sample_size": 200, "batch_size": 20}):
+    """All of 60 orders, and their five customers, change all the time; so everybody is a suspect in every audit."""
+    own = {
+        "audit_interval_seconds": 0.1,
+        "audit_sample_size": 200,
+        "redis_url": f"redis://{redis.address}/0",
+        "rebuild_lease_seconds": 60,
+    }
+
+    async def audited(*, orders: int) -> None:
+        before = metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0)
+
+        async def so_many() -> bool:
+            return metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0) >= before + orders
+
+        await eventually(so_many, within=60, what="audits")
+
+    stop = asyncio.Event()
+    async with running({**settings, **own}), asyncio.TaskGroup() as group:
         await read_side.exists()
-        for _ in range(12):
-            for number, order_id in enumerate(orders):
-                customer_id = customers[number % len(customers)]
-                is_new = write_side.recorded(order_id) == 0
-                event = (
-                    created(order_id=order_id, customer_id=customer_id) if is_new else paid(euros(1), order_id=order_id)
-                )
-                recorded = write_side.record(event)
-                if number % 7 == 0:
-                    recorded.append(write_side.record_customer(customer_id, f"Zoë {uuid.uuid4()}"))
-                await asyncio.sleep(0.01)  # the log is ahead of Kafka for a moment, as it always is
-                write_side.publish(*recorded)
-        audits = metrics.values("orderflow.audit.orders", _OUTCOME)
-
-        async def all_agree() -> bool:
-            return metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0) > audits.get("agrees", 0) + 200
-
-        await eventually(all_agree, what="an audit of what stands still")
-        assert logs.of(_DIVERGES) == []
-        assert metrics.values("orderflow.audit.divergences", _KIND) == {}
-        assert "audit failed" not in logs.events()
+        group.create_task(Load(write_side).run(stop))
+        await audited(orders=100)
+        await redis.stop()
+        await logs.has("cache away; its entries follow")
+        await audited(orders=20)
+        await redis.start()
+        await logs.has("cache back, and up to date")
+        await audited(orders=60)
+        async with open_channel(settings["grpc_listen_address"]) as channel:
+            operator = OperatorCalls(channel)
+            rebuild = await operator.rebuild()
+            assert rebuild.phase == DONE, rebuild.failure
+            await audited(orders=60)
+            await operator.roll_back()
+        await audited(orders=60)
+        stop.set()
+    assert logs.of(_DIVERGES) == []
+    assert metrics.values("orderflow.audit.divergences", _KIND) == {}
+    assert "audit failed" not in logs.events()

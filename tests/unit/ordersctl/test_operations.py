@@ -13,7 +13,9 @@ from tests.unit.ordersctl.services import Services
 def test_projections_are_listed_with_their_lag(services: Services, run: Run) -> None:
     response = ListProjectionsResponse()
     lag = Duration(seconds=2, nanos=500_000_000)
-    projection = response.projections.add(name="orders", index="orders-3", generation=3)
+    projection = response.projections.add(
+        name="orders", index="orders-3", generation=3, unindexed_positions=345, quarantined_count=67
+    )
     projection.generations.add(generation=2, index="orders-2", state=GENERATION_STATE_KEPT)
     projection.generations.add(
         generation=3,
@@ -25,7 +27,7 @@ def test_projections_are_listed_with_their_lag(services: Services, run: Run) -> 
     )
     services.answer("ListProjections", response)
     table = re.sub(" +\n", "\n", run("--table", "projection", "list").stdout)
-    for part in ("orders-3", "12", "2.5 s", "live\n", "orders-2", "kept, of another mapping"):
+    for part in ("orders-3", "12", "2.5 s", "live\n", "orders-2", "kept, of another mapping", "345", "67", "it feeds"):
         assert part in table
     assert json.loads(run("projection", "list").stdout)["projections"][0]["generation"] == "3"
 
