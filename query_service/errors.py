@@ -52,12 +52,12 @@ class ReadModelUnavailable(TryLater):
 
 
 class Overloaded(TryLater):
-    """More reads wait for Elasticsearch than may."""
+    """More reads wait for Elasticsearch than may, or more watch than may."""
 
     reason = errors_pb2.ERROR_REASON_OVERLOADED
 
-    def __init__(self) -> None:
-        super().__init__("too many orders are being read at once", retry_after=_ASK_AGAIN_AFTER)
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=_ASK_AGAIN_AFTER)
 
 
 class EventLogUnavailable(TryLater):

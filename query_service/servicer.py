@@ -10,17 +10,21 @@ from query_service.get_order import GetOrder
 from query_service.list_orders import ListOrders
 from query_service.order_history import GetOrderHistory
 from query_service.search_orders import SearchOrders
+from query_service.watch_orders import WatchOrders
 from service_kit.grpc_layers import Context
 
 
 class OrderQueryServicer(query_service_pb2_grpc.OrderQueryServiceServicer):
     """Serves the queries of orders."""
 
-    def __init__(self, get: GetOrder, list_: ListOrders, search: SearchOrders, history: GetOrderHistory) -> None:
+    def __init__(
+        self, get: GetOrder, list_: ListOrders, search: SearchOrders, history: GetOrderHistory, watch: WatchOrders
+    ) -> None:
         self._get = get
         self._list = list_
         self._search = search
         self._history = history
+        self._watch = watch
 
     async def GetOrder(self, request: queries_pb2.GetOrderRequest, context: Context) -> queries_pb2.GetOrderResponse:
         """Reads one order."""
@@ -53,9 +57,10 @@ class OrderQueryServicer(query_service_pb2_grpc.OrderQueryServiceServicer):
     async def WatchOrders(
         self, request: queries_pb2.WatchOrdersRequest, context: Context
     ) -> AsyncGenerator[queries_pb2.WatchOrdersResponse, None]:
-        """Watches orders: refused for now."""
-        raise NotOffered("WatchOrders")
-        yield
+        """Watches orders."""
+        async with aclosing(self._watch(request)) as responses:
+            async for response in responses:
+                yield response
 
     async def GetCustomerSummary(
         self, request: queries_pb2.GetCustomerSummaryRequest, context: Context

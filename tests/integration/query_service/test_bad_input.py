@@ -135,7 +135,7 @@ async def test_a_bad_request_is_refused_naming_its_field(
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "request_",
-    [WatchOrdersRequest(), GetCustomerSummaryRequest(customer_id=CUSTOMER_ID), ListCustomerSummariesRequest()],
+    [GetCustomerSummaryRequest(customer_id=CUSTOMER_ID), ListCustomerSummariesRequest()],
     ids=lambda each: type(each).__name__,
 )
 async def test_what_is_not_offered_yet_says_so(request_: Any, queries: Queries) -> None:

@@ -83,7 +83,10 @@ async def test_a_process_that_died_while_it_read_is_not_waited_for_long(
     assert (await queries.get(order.order_id, seconds=20)).order == order
 
 
-async def test_a_flushed_cache_costs_one_read_an_order(read_model: ReadModel, redis: "Redis", queries: Queries) -> None:
+async def test_a_flushed_cache_costs_one_read_an_order(
+    read_model: ReadModel, redis: "Redis", start_service: StartService
+) -> None:
+    queries = await start_service(**_PATIENT)
     orders = [an_order() for _ in range(20)]
     await read_model.write(orders)
     for _ in range(2):

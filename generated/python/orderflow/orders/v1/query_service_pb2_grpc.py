@@ -166,9 +166,16 @@ class OrderQueryServiceServicer:
 
     def WatchOrders(self, request, context):
         """Sends the orders that a filter admits, then every change to them as it
-        becomes visible, until the client cancels. Changes to one order come in
-        order of version; versions may be skipped, and an order may come again
-        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+        becomes visible, until the client cancels. No change is left out between
+        the present state and the changes, nor between a broken call and the one
+        that continues it. Changes to one order come in order of version; versions
+        may be skipped, and an order may come again unchanged. Reading slowly is
+        fine: the server waits, and then sends each order as it is by then.
+
+        The server ends a watch now and then, at the latest when the connection's
+        age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+        cannot follow the read model: call again with the last token. Refused with
+        OVERLOADED when it has as many watches as it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

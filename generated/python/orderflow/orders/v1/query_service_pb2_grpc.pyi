@@ -79,9 +79,16 @@ class OrderQueryServiceStub:
     """
     WatchOrders: _grpc.UnaryStreamMultiCallable[_queries_pb2.WatchOrdersRequest, _queries_pb2.WatchOrdersResponse]
     """Sends the orders that a filter admits, then every change to them as it
-    becomes visible, until the client cancels. Changes to one order come in
-    order of version; versions may be skipped, and an order may come again
-    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+    becomes visible, until the client cancels. No change is left out between
+    the present state and the changes, nor between a broken call and the one
+    that continues it. Changes to one order come in order of version; versions
+    may be skipped, and an order may come again unchanged. Reading slowly is
+    fine: the server waits, and then sends each order as it is by then.
+
+    The server ends a watch now and then, at the latest when the connection's
+    age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+    cannot follow the read model: call again with the last token. Refused with
+    OVERLOADED when it has as many watches as it may.
     """
     GetOrderHistory: _grpc.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]
     """Reads what happened to an order, event by event, from the event store
@@ -147,9 +154,16 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     """
     WatchOrders: _aio.UnaryStreamMultiCallable[_queries_pb2.WatchOrdersRequest, _queries_pb2.WatchOrdersResponse]  # type: ignore[assignment]
     """Sends the orders that a filter admits, then every change to them as it
-    becomes visible, until the client cancels. Changes to one order come in
-    order of version; versions may be skipped, and an order may come again
-    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+    becomes visible, until the client cancels. No change is left out between
+    the present state and the changes, nor between a broken call and the one
+    that continues it. Changes to one order come in order of version; versions
+    may be skipped, and an order may come again unchanged. Reading slowly is
+    fine: the server waits, and then sends each order as it is by then.
+
+    The server ends a watch now and then, at the latest when the connection's
+    age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+    cannot follow the read model: call again with the last token. Refused with
+    OVERLOADED when it has as many watches as it may.
     """
     GetOrderHistory: _aio.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]  # type: ignore[assignment]
     """Reads what happened to an order, event by event, from the event store
@@ -236,9 +250,16 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.WatchOrdersResponse], _abc.AsyncIterator[_queries_pb2.WatchOrdersResponse]]:
         """Sends the orders that a filter admits, then every change to them as it
-        becomes visible, until the client cancels. Changes to one order come in
-        order of version; versions may be skipped, and an order may come again
-        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+        becomes visible, until the client cancels. No change is left out between
+        the present state and the changes, nor between a broken call and the one
+        that continues it. Changes to one order come in order of version; versions
+        may be skipped, and an order may come again unchanged. Reading slowly is
+        fine: the server waits, and then sends each order as it is by then.
+
+        The server ends a watch now and then, at the latest when the connection's
+        age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+        cannot follow the read model: call again with the last token. Refused with
+        OVERLOADED when it has as many watches as it may.
         """
 
     @_abc_1.abstractmethod
