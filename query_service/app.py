@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
 from query_service.change_feed import ChangeFeed
 from query_service.changed_orders import ChangedOrders
+from query_service.customer_summaries import GetCustomerSummary, ListCustomerSummaries
 from query_service.event_log import EventLog
 from query_service.get_order import GetOrder
 from query_service.list_orders import ListOrders
@@ -70,17 +71,16 @@ def _servicer(
         most_watchers=settings.watches_at_once,
         most_kept=settings.watch_kept_changes,
     )
-    stream = OrderStream(
-        PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time),
-        PageReader(index, page_size=settings.page_size),
-        tokens,
-    )
+    points = PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time)
+    stream = OrderStream(points, PageReader(index, page_size=settings.page_size), tokens)
     return OrderQueryServicer(
-        GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
-        ListOrders(stream),
-        SearchOrders(stream),
-        GetOrderHistory(log),
-        WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
+        get=GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
+        list_=ListOrders(stream),
+        search=SearchOrders(stream),
+        history=GetOrderHistory(log),
+        watch=WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
+        summarize=GetCustomerSummary(points, index),
+        list_summaries=ListCustomerSummaries(points, index, tokens),
     )
 
 

@@ -3,7 +3,7 @@
 ServiceError
 ├── InvalidArgument ── TokenInvalid (service_kit.consistency_token)
 ├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable, Overloaded
-└── OrderNotFound, NotOffered
+└── OrderNotFound
 """
 
 from collections.abc import Sequence
@@ -64,12 +64,3 @@ class EventLogUnavailable(TryLater):
     """The command service, which has the event log, is away or too slow."""
 
     reason = errors_pb2.ERROR_REASON_STORE_UNAVAILABLE
-
-
-class NotOffered(ServiceError):
-    """This server does not offer a method of the contract yet."""
-
-    reason = errors_pb2.ERROR_REASON_NOT_IMPLEMENTED
-
-    def __init__(self, method: str) -> None:
-        super().__init__(f"this server does not offer {method} yet")

@@ -11,6 +11,9 @@ from orderflow.orders.v1 import order_pb2, views_pb2
 from read_models.money import in_ten_thousandths
 from read_models.text import fold_text
 
+TOTAL_PARTS = 10**9
+"""Elasticsearch sums in floating point, exactly only up to 2^53: so totals are summed in two parts."""
+
 
 def index_body() -> dict[str, Any]:
     """Settings and mappings of the index, as Elasticsearch takes them at creation.
@@ -30,12 +33,15 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
     Args:
         project_time_us: when the document is written, in microseconds since 1970.
     """
+    total_e4 = in_ten_thousandths(view.total_amount)
     return {
         "order_id": view.order_id,
         "customer_id": view.customer_id,
         "status": order_pb2.OrderStatus.Name(view.status).removeprefix("ORDER_STATUS_"),
         "currency": view.total_amount.currency_code,
-        "total_e4": in_ten_thousandths(view.total_amount),
+        "total_e4": total_e4,
+        "total_high": total_e4 // TOTAL_PARTS,
+        "total_low": total_e4 % TOTAL_PARTS,
         "create_time_us": view.create_time.ToMicroseconds(),
         "update_time_us": view.update_time.ToMicroseconds(),
         "create_month": view.create_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m"),

@@ -7,6 +7,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.interval_pb2 import Interval
+from google.type.money_pb2 import Money
 
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING, ORDER_STATUS_SHIPPED
 from orderflow.orders.v1.queries_pb2 import OrderFilter, WatchOrdersRequest, WatchOrdersResponse
@@ -15,7 +18,7 @@ from read_models import orders_index
 from tests.integration.query_service.client import Queries, refusal_of
 from tests.integration.query_service.conftest import StartService
 from tests.integration.query_service.read_model import ReadModel
-from tests.integration.query_service.views import CUSTOMER_ID, an_order, euros, newer
+from tests.integration.query_service.views import CREATE_TIME_US, CUSTOMER_ID, an_order, euros, newer
 
 _SOON = {"watch_poll_seconds": 0.02}
 _OTHER_CUSTOMER = "0190c0de-0000-7000-8000-00000000000a"
@@ -141,6 +144,41 @@ async def test_orders_that_a_filter_can_never_admit_are_not_even_named(read_mode
         await watched.until({theirs.order_id: 2})
         assert watched.order_ids == [theirs.order_id] * 2
         assert watched.removed == []
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        OrderFilter(),
+        OrderFilter(customer_id=_OTHER_CUSTOMER.upper()),
+        OrderFilter(statuses=[ORDER_STATUS_SHIPPED, ORDER_STATUS_CONFIRMED]),
+        OrderFilter(tracking_number="T-1"),
+        OrderFilter(tracking_number="t-1"),
+        OrderFilter(min_total=euros(12)),
+        OrderFilter(min_total=euros(12, 1), max_total=euros(30)),
+        OrderFilter(max_total=Money(currency_code="JPY", units=5000)),
+        OrderFilter(create_time_range=Interval(end_time=Timestamp(seconds=CREATE_TIME_US // 10**6))),
+        OrderFilter(create_time_range=Interval(start_time=Timestamp(seconds=CREATE_TIME_US // 10**6))),
+    ],
+    ids=str,
+)
+async def test_changes_are_filtered_as_lists_are(filter_: OrderFilter, read_model: ReadModel, queries: Queries) -> None:
+    orders = [
+        an_order(),
+        an_order(customer_id=_OTHER_CUSTOMER, status=ORDER_STATUS_CONFIRMED),
+        an_order(status=ORDER_STATUS_SHIPPED, tracking_number="T-1"),
+        an_order(total_amount=euros(30)),
+        an_order(total_amount=Money(currency_code="JPY", units=5000)),
+        an_order(create_time_us=CREATE_TIME_US - 1),
+    ]
+    async with watching(queries, filter=filter_) as watched, watching(queries) as all_:
+        await watched.until_caught_up()
+        await all_.until_caught_up()
+        await read_model.put(*orders)
+        await all_.until({each.order_id: 1 for each in orders})
+        listed = [each.order_id for chunk in await queries.list_(filter=filter_) for each in chunk.orders]
+        await watched.until(dict.fromkeys(listed, 1))
+        assert not set(watched.removed) & set(listed)
 
 
 async def test_a_present_state_of_many_pages_names_nothing_that_is_not_admitted(

@@ -57,8 +57,7 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -136,8 +135,7 @@ class OrderQueryServiceServicer:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def GetOrder(self, request, context):
@@ -190,16 +188,16 @@ class OrderQueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCustomerSummary(self, request, context):
-        """Reads a customer's orders in figures. Not offered yet: refused with
-        NOT_IMPLEMENTED.
+        """Reads a customer's orders in figures; all zero for a customer without
+        orders, or one that nobody registered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerSummaries(self, request, context):
-        """Lists customers with their orders in figures, as a stream of chunks. Not
-        offered yet: refused with NOT_IMPLEMENTED.
+        """Lists customers with their orders in figures, in order of their id, as a
+        stream of chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,8 +281,7 @@ class OrderQueryService:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

@@ -58,8 +58,7 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -95,12 +94,12 @@ class OrderQueryServiceStub:
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]
-    """Reads a customer's orders in figures. Not offered yet: refused with
-    NOT_IMPLEMENTED.
+    """Reads a customer's orders in figures; all zero for a customer without
+    orders, or one that nobody registered.
     """
     ListCustomerSummaries: _grpc.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]
-    """Lists customers with their orders in figures, as a stream of chunks. Not
-    offered yet: refused with NOT_IMPLEMENTED.
+    """Lists customers with their orders in figures, in order of their id, as a
+    stream of chunks.
     """
 
 @_typing.type_check_only
@@ -136,8 +135,7 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -170,12 +168,12 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]  # type: ignore[assignment]
-    """Reads a customer's orders in figures. Not offered yet: refused with
-    NOT_IMPLEMENTED.
+    """Reads a customer's orders in figures; all zero for a customer without
+    orders, or one that nobody registered.
     """
     ListCustomerSummaries: _aio.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]  # type: ignore[assignment]
-    """Lists customers with their orders in figures, as a stream of chunks. Not
-    offered yet: refused with NOT_IMPLEMENTED.
+    """Lists customers with their orders in figures, in order of their id, as a
+    stream of chunks.
     """
 
 class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -210,8 +208,7 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
@@ -278,8 +275,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.GetCustomerSummaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queries_pb2.GetCustomerSummaryResponse, _abc.Awaitable[_queries_pb2.GetCustomerSummaryResponse]]:
-        """Reads a customer's orders in figures. Not offered yet: refused with
-        NOT_IMPLEMENTED.
+        """Reads a customer's orders in figures; all zero for a customer without
+        orders, or one that nobody registered.
         """
 
     @_abc_1.abstractmethod
@@ -288,8 +285,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.ListCustomerSummariesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.ListCustomerSummariesResponse], _abc.AsyncIterator[_queries_pb2.ListCustomerSummariesResponse]]:
-        """Lists customers with their orders in figures, as a stream of chunks. Not
-        offered yet: refused with NOT_IMPLEMENTED.
+        """Lists customers with their orders in figures, in order of their id, as a
+        stream of chunks.
         """
 
 def add_OrderQueryServiceServicer_to_server(servicer: OrderQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
