@@ -6,7 +6,7 @@ STACK = $$(command -v .venv/bin/python || echo python3) -m deploy.local
 
 .PHONY: help
 help: ## lists these targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / /' | awk '{ printf "  make %-18s", $$1; $$1 = ""; print }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / /' | awk '{ printf "  make %-22s", $$1; $$1 = ""; print }'
 
 .PHONY: run
 run: bootstrap ## installs and starts everything, then plays an order's journey
@@ -41,14 +41,24 @@ test: bootstrap ## everything a change must pass, on real servers of its own; PY
 	@deploy/local/test.sh $(PYTEST_ARGS)
 
 .PHONY: bench-write
-bench-write: bootstrap ## measures the write side's figures on the test profile's servers
+bench-write: bootstrap ## measures the write side's figures on the test profile's servers; names=... for some
 	@$(STACK) --profile test up --servers-only
-	@.venv/bin/python -m benchmarks.write; status=$$?; $(STACK) --profile test down; exit $$status
+	@.venv/bin/python -m benchmarks.write $(names); status=$$?; $(STACK) --profile test down; exit $$status
 
 .PHONY: bench-write-large
 bench-write-large: bootstrap ## the same for appends into ten million events; takes about ten minutes and 10 GB
 	@$(STACK) --profile test up --servers-only
 	@.venv/bin/python -m benchmarks.write.large; status=$$?; $(STACK) --profile test down; exit $$status
+
+.PHONY: bench-projector
+bench-projector: bootstrap ## measures the projector's figures on the test profile's servers; names=... for some
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.projector $(names); status=$$?; $(STACK) --profile test down; exit $$status
+
+.PHONY: bench-projector-large
+bench-projector-large: bootstrap ## the same for the memory that a million events take; takes about half an hour
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.projector.memory; status=$$?; $(STACK) --profile test down; exit $$status
 
 .PHONY: check
 check: bootstrap ## format, lint, types, imports, protos and unit tests, in under a minute

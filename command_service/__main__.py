@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from command_service.relay.settings import RelaySettings
 from command_service.settings import CommandSettings
@@ -21,15 +23,13 @@ if __name__ == "__main__":
     if with_relay:
         load(RelaySettings)  # what the relay would not start with is said here, once
 
-    async def serve(stop: asyncio.Event) -> None:
-        """Serves in this process, or in workers."""
-        if given.workers > 1:
-            from command_service import workers  # noqa: PLC0415 -- its process stays without gRPC
+    serve: Callable[[asyncio.Event], Awaitable[None]]
+    if given.workers > 1:
+        from command_service import workers  # its process stays without gRPC
 
-            await workers.serve(settings, stop, workers=given.workers, with_relay=with_relay)
-        else:
-            from command_service import app  # noqa: PLC0415
+        serve = partial(workers.serve, settings, workers=given.workers, with_relay=with_relay)
+    else:
+        from command_service import app
 
-            await app.serve(settings, stop, with_relay=with_relay, is_worker=given.supervised)
-
+        serve = partial(app.serve, settings, with_relay=with_relay, is_worker=given.supervised)
     process.run("command_service", settings, serve, watch_stdin=given.supervised)

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from ordersctl import customers, demo, operations, order_changes, order_commands, order_queries, quarantine, rebuilds
+from ordersctl import (
+    canary,
+    customers,
+    demo,
+    operations,
+    order_changes,
+    order_commands,
+    order_queries,
+    quarantine,
+    rebuilds,
+)
 from ordersctl.client import Addresses
 from ordersctl.command import JSON_HELP, Settings, examples_text
 from ordersctl.connection import checked_address, checked_seconds
@@ -41,6 +51,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_remember)
     demo.add_to(app)
+    canary.add_to(app)
     app.add_typer(_orders(), name="order")
     app.add_typer(customers.app, name="customer")
     app.add_typer(_projections(), name="projection")

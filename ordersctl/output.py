@@ -49,6 +49,13 @@ class Output:
         else:
             self.out.print(shown, soft_wrap=True)  # a long token stays in one line, to be copied
 
+    def facts(self, text: str, facts: Mapping[str, Any]) -> None:
+        """Writes an answer that is no message: a JSON object, or a line of text."""
+        if self.as_json:
+            _write_lines([facts])
+        else:
+            self.out.print(Text(text), soft_wrap=True)
+
     def note(self, text: str, **facts: Any) -> None:
         """Says something about an answer on standard error."""
         if self.as_json:

@@ -24,10 +24,13 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Names one state of a document: each write makes another."""
+    """Names one state of a document: each write makes another, and a later one."""
 
     seq_no: int
     primary_term: int
+
+    def __lt__(self, other: "State") -> bool:
+        return (self.primary_term, self.seq_no) < (other.primary_term, other.seq_no)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ from read_models import orders_index
 
 Views: TypeAlias = Mapping[str, views_pb2.OrderView]
 Revise: TypeAlias = Callable[[Mapping[str, views_pb2.OrderView | None]], Awaitable[Views]]
+Page: TypeAlias = Mapping[str, str]
+"""The customers' ids by the documents'."""
+
 _PAGE = 500
 
 
@@ -92,22 +95,26 @@ class Documents:
         """
         return await self._patience.until_done(partial(self._read, ids))
 
-    async def of_customers(self, versions: Mapping[str, int]) -> AsyncIterator[Mapping[str, str]]:
+    def of_customers(self, versions: Mapping[str, int]) -> AsyncIterator[Page]:
         """Pages of the customers' documents that have the given customer versions or older ones, as last refreshed.
-
-        Each page has the customers' ids by the documents'. Pages are sorted by what never changes, so that no
-        write moves a document from one to another.
 
         Raises:
             Outage: the process is to stop.
         """
-        after: Sequence[Any] | None = None
-        while True:
-            hits = await self._patience.until_done(partial(self._search, versions, after))
-            if not hits:
-                return
-            yield {hit["_id"]: hit["fields"]["customer_id"][0] for hit in hits}
-            after = hits[-1]["sort"]
+        return self._pages({"bool": {"should": [_written_with(id_, version) for id_, version in versions.items()]}})
+
+    def pending(self) -> AsyncIterator[Page]:
+        """Pages of the documents whose customer is to be looked up, as last refreshed.
+
+        Raises:
+            Outage: the process is to stop.
+        """
+        return self._pages({"term": {"enrichment": "PENDING"}})
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Has documents be read anew: what is kept of them is known to be outdated."""
+        for id_ in ids:
+            self._cache.pop(id_, None)
 
     async def refresh(self) -> None:
         """Makes everything that was written until now appear in searches.
@@ -116,6 +123,16 @@ class Documents:
             Outage: the process is to stop.
         """
         await self._patience.until_done(self._refresh)
+
+    async def _pages(self, query: Mapping[str, Any]) -> AsyncIterator[Page]:
+        """Pages sorted by what never changes, so that no write moves a document from one to another."""
+        after: Sequence[Any] | None = None
+        while True:
+            hits = await self._patience.until_done(partial(self._search, query, after))
+            if not hits:
+                return
+            yield {hit["_id"]: hit["fields"]["customer_id"][0] for hit in hits}
+            after = hits[-1]["sort"]
 
     async def _read(self, ids: Collection[str]) -> dict[str, Document]:
         documents = {id_: self._cache[id_] for id_ in ids if id_ in self._cache}
@@ -130,12 +147,19 @@ class Documents:
             if "error" in found:
                 raise ReadModelAway(found["error"]["type"])
             if found["found"]:
-                documents[found["_id"]] = self._cache[found["_id"]] = Document(
+                documents[found["_id"]] = Document(
                     orders_index.view_of(found["_source"]),
                     found["_source"]["project_time_us"],
                     State(found["_seq_no"], found["_primary_term"]),
                 )
+                self._keep(found["_id"], documents[found["_id"]])
         return documents
+
+    def _keep(self, id_: str, document: Document) -> None:
+        """Remembers a document, unless a newer state is: answers come in any order when work is done side by side."""
+        kept = self._cache.get(id_)
+        if kept is None or kept.state < document.state:
+            self._cache[id_] = document
 
     async def _write(
         self, views: Views, present: Mapping[str, Document], spans: Spans
@@ -154,7 +178,7 @@ class Documents:
         results = await write_in_bulk(self._elasticsearch, self._index, writes, spans, writers=self._generation.writers)
         for id_, result in results.items():
             if isinstance(result, State):
-                self._cache[id_] = Document(views[id_], now, result)
+                self._keep(id_, Document(views[id_], now, result))
             else:
                 self._cache.pop(id_, None)
                 failures[id_] = result
@@ -166,11 +190,11 @@ class Documents:
         if response["_shards"]["failed"]:
             raise ReadModelAway("a shard could not be refreshed")
 
-    async def _search(self, versions: Mapping[str, int], after: Sequence[Any] | None) -> Sequence[Mapping[str, Any]]:
+    async def _search(self, query: Mapping[str, Any], after: Sequence[Any] | None) -> Sequence[Mapping[str, Any]]:
         with as_outage():
             response = await self._elasticsearch.search(
                 index=self._index,
-                query={"bool": {"should": [_written_with(id_, version) for id_, version in versions.items()]}},
+                query=query,
                 source=False,
                 docvalue_fields=[{"field": "customer_id"}],
                 sort=[{"order_id": "asc"}],

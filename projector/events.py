@@ -29,10 +29,11 @@ class OrderEvent:
 
 @dataclass(frozen=True, slots=True)
 class CustomerEvent:
-    """A customer has this version; what it says is not needed, since the customer is asked for."""
+    """What happened to a customer, which has this version since."""
 
     customer_id: str
     version: int
+    event: customers.CustomerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,9 @@ def event_of(subject: Subject, recorded: event_log_pb2.RecordedEvent) -> AnyEven
             found: AnyEvent = OrderEvent(event.order_id, subject.version, event)
             named = event.order_id
         else:
-            named = customers.EVENT_TYPES.parse(recorded.event_type, recorded.event_data).customer_id
-            found = CustomerEvent(named, subject.version)
+            changed = customers.EVENT_TYPES.parse(recorded.event_type, recorded.event_data)
+            found = CustomerEvent(changed.customer_id, subject.version, changed)
+            named = changed.customer_id
     except UnknownEvent as error:
         return subject.unreadable(Undecodable(str(error)))
     if named != subject.aggregate_id:

@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from projector.offsets import TopicOffsets
+from projector.quarantine_records import headers_of
+from service_kit.cloudevents import NotAnEvent, event_of
 
 _CALL_SECONDS = 3.0
 
@@ -21,10 +23,13 @@ class Lag:
 
     Args:
         age: of the oldest of them, by its time in Kafka; zero when there is none.
+        firsts: by shard of the log, the position of the first event among each partition's first ones. Where the log
+            has several shards, a later message of a partition may be of another shard and have a lower position.
     """
 
     messages: int
     age: timedelta
+    firsts: Mapping[int, int] = field(default_factory=dict)
 
 
 class GroupLag:
@@ -48,26 +53,37 @@ class GroupLag:
         committed, ends = await self._offsets.committed(group), await self._offsets.ends()
         unfinished = {each: ends[each] - first for each, first in committed.items() if first < ends.get(each, 0)}
         firsts = [TopicPartition(*each, committed[each]) for each in unfinished]
-        times = await asyncio.get_running_loop().run_in_executor(self._thread, self._times, firsts)
-        oldest = min(times, default=None)
+        messages = await asyncio.get_running_loop().run_in_executor(self._thread, self._messages, firsts)
+        oldest = min((each.timestamp()[1] for each in messages), default=None)
         age = timedelta(0) if oldest is None else timedelta(milliseconds=max(0, time.time() * 1000 - oldest))
-        return Lag(sum(unfinished.values()), age)
+        return Lag(sum(unfinished.values()), age, _first_positions(messages))
 
     async def close(self) -> None:
         """Frees the client."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown(wait=False)
 
-    def _times(self, firsts: Sequence[TopicPartition]) -> Sequence[int]:
-        """When the message at each of these places was made, in milliseconds since 1970."""
-        times: dict[tuple[str | None, int | None], int] = {}
+    def _messages(self, firsts: Sequence[TopicPartition]) -> Sequence[Message]:
+        """The message at each of these places."""
+        messages: dict[tuple[str | None, int | None], Message] = {}
         if not firsts:
             return []
         self._consumer.assign(list(firsts))
         deadline = time.monotonic() + _CALL_SECONDS
-        while len(times) < len(firsts) and time.monotonic() < deadline:
+        while len(messages) < len(firsts) and time.monotonic() < deadline:
             for message in self._consumer.consume(len(firsts), timeout=0.1):
                 if message.error() is None:
-                    times.setdefault((message.topic(), message.partition()), message.timestamp()[1])
+                    messages.setdefault((message.topic(), message.partition()), message)
         self._consumer.unassign()
-        return list(times.values())
+        return list(messages.values())
+
+
+def _first_positions(messages: Iterable[Message]) -> Mapping[int, int]:
+    firsts: dict[int, int] = {}
+    for message in messages:
+        try:
+            event = event_of(message.value(), headers_of(message))
+        except NotAnEvent:
+            continue
+        firsts[event.log_shard] = min(event.position, firsts.get(event.log_shard, event.position))
+    return firsts

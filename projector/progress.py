@@ -1,19 +1,27 @@
 """How far a projection has come, whichever processes do the work."""
 
+import time
+
 from google.protobuf.duration_pb2 import Duration
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
 from orderflow.admin.v1 import rebuild_pb2
 from projector.errors import Outage, ReadModelAway, ReadModelUnavailable
+from projector.freshness import Freshness
 from projector.generations import Generation, Generations, Stage
 from projector.groups import Groups
+from projector.heartbeat import Heartbeat
 
 
 class Progress:
     """Asks Elasticsearch and Kafka."""
 
-    def __init__(self, name: str, generations: Generations, groups: Groups) -> None:
+    def __init__(
+        self, name: str, generations: Generations, groups: Groups, freshness: Freshness, heartbeat: Heartbeat
+    ) -> None:
         self._name = name
+        self._freshness = freshness
+        self._heartbeat = heartbeat
         self._generations = generations
         self._groups = groups
 
@@ -28,9 +36,10 @@ class Progress:
             live = next((each for each in generations if each.state == rebuild_pb2.GENERATION_STATE_LIVE), None)
             if live is None:
                 raise ReadModelAway("there is no live generation")
+            reading = await self._freshness.read()
         except Outage as error:
             raise ReadModelUnavailable("how far the projection has come cannot be read now") from error
-        return pb.ProjectionStatus(
+        status = pb.ProjectionStatus(
             name=self._name,
             index=live.index,
             generation=live.generation,
@@ -38,7 +47,13 @@ class Progress:
             lag_events=live.lag_events,
             lag_duration=live.lag_duration,
             generations=generations,
+            unindexed_positions=reading.unindexed_positions,
+            quarantined_count=reading.quarantined,
         )
+        age = self._heartbeat.age()
+        if age is not None:
+            status.heartbeat_time.FromNanoseconds(time.time_ns() - int(age * 1e9))
+        return status
 
     async def _generation(self, generation: Generation) -> rebuild_pb2.Generation:
         age, messages = Duration(), 0

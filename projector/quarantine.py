@@ -183,6 +183,15 @@ class Quarantine:
                     return
                 await self._elasticsearch.bulk(index=self._index, operations=deletes, refresh=True)
 
+    async def count(self) -> int:
+        """How many entries are quarantined and not yet replayed or skipped."""
+        name = pb.QuarantineState.Name(pb.QUARANTINE_STATE_QUARANTINED)
+        own = {"bool": {"filter": [{"term": {"writers": self._generation.writers}}, {"term": {"entry.state": name}}]}}
+        with as_outage():
+            return int(
+                (await self._elasticsearch.count(index=self._index, query=own, ignore_unavailable=True))["count"]
+            )
+
     async def pages(self, states: States = ()) -> AsyncIterator[Page]:
         """All entries, or those in some states; oldest first."""
         names = [pb.QuarantineState.Name(each) for each in states or pb.QuarantineState.values()]

@@ -37,6 +37,15 @@ class ProjectorSettings(ServiceSettings):
     customer_timeout_seconds: float = Field(
         default=2.0, gt=0, le=60, description="Longest time for one look-up of customers."
     )
+    customer_pause_seconds: float = Field(
+        default=2.0, gt=0, le=600, description="After three failed look-ups of customers, the time between tries."
+    )
+    cached_customers: int = Field(
+        default=10000, ge=1, description="Customers kept in memory so that new orders need not wait for a look-up."
+    )
+    backfill_seconds: float = Field(
+        default=30.0, gt=0, le=86400, description="Time between looks for pending orders that another process has left."
+    )
     event_log_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest time for reading an order's missing events."
     )
@@ -45,4 +54,11 @@ class ProjectorSettings(ServiceSettings):
     )
     rebuild_lease_seconds: float = Field(
         default=15.0, ge=2, le=600, description="A rebuild that is silent for so long is given up."
+    )
+    audit_interval_seconds: float = Field(
+        default=30.0, ge=0, le=86400, description="Pause between two audits of sampled orders; 0: no audits."
+    )
+    audit_sample_size: int = Field(default=50, ge=2, le=10000, description="Orders that an audit looks at.")
+    probe_interval_seconds: float = Field(
+        default=10.0, ge=0, le=86400, description="Pause between two measurements of commit to searchable; 0: none."
     )

@@ -50,6 +50,14 @@ def with_customer(view: views_pb2.OrderView, customer: customer_pb2.Customer | N
     return enriched
 
 
+def pending(view: views_pb2.OrderView) -> views_pb2.OrderView:
+    """The view with its customer as it is, to be looked up again."""
+    after = views_pb2.OrderView()
+    after.CopyFrom(view)
+    after.enrichment_state = views_pb2.ENRICHMENT_STATE_PENDING
+    return after
+
+
 def _apply(view: views_pb2.OrderView, event: OrderEvent) -> Timestamp:  # noqa: PLR0911 -- one case an event
     """Changes the view as the event says; answers when the event happened."""
     match event:

@@ -3,9 +3,11 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from orderflow.orders.v1 import order_pb2, views_pb2
 from read_models.money import in_ten_thousandths
@@ -13,6 +15,8 @@ from read_models.text import fold_text
 
 TOTAL_PARTS = 10**9
 """Elasticsearch sums in floating point, exactly only up to 2^53: so totals are summed in two parts."""
+_STATUSES = {number: name.removeprefix("ORDER_STATUS_") for name, number in order_pb2.OrderStatus.items()}
+_ENRICHMENTS = {number: name.removeprefix("ENRICHMENT_STATE_") for name, number in views_pb2.EnrichmentState.items()}
 
 
 def index_body() -> dict[str, Any]:
@@ -37,19 +41,19 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
     return {
         "order_id": view.order_id,
         "customer_id": view.customer_id,
-        "status": order_pb2.OrderStatus.Name(view.status).removeprefix("ORDER_STATUS_"),
+        "status": _STATUSES[view.status],
         "currency": view.total_amount.currency_code,
         "total_e4": total_e4,
         "total_high": total_e4 // TOTAL_PARTS,
         "total_low": total_e4 % TOTAL_PARTS,
-        "create_time_us": view.create_time.ToMicroseconds(),
-        "update_time_us": view.update_time.ToMicroseconds(),
-        "create_month": view.create_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m"),
+        "create_time_us": _in_microseconds(view.create_time),
+        "update_time_us": _in_microseconds(view.update_time),
+        "create_month": datetime.fromtimestamp(view.create_time.seconds, UTC).isoformat()[:7],
         "tracking_number": view.tracking_number,
         "search_text": [folded for _, text in searched_texts(view) if (folded := fold_text(text))],
         "version": view.version,
         "customer_version": view.customer_version,
-        "enrichment": views_pb2.EnrichmentState.Name(view.enrichment_state).removeprefix("ENRICHMENT_STATE_"),
+        "enrichment": _ENRICHMENTS[view.enrichment_state],
         "project_time_us": project_time_us,
         "view": base64.b64encode(view.SerializeToString()).decode(),
     }
@@ -69,3 +73,7 @@ def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
     yield from (("items.sku", each.sku) for each in view.items)
     yield "tracking_number", view.tracking_number
     yield "address_full", view.address_full
+
+
+def _in_microseconds(time: Timestamp) -> int:
+    return time.seconds * 10**6 + time.nanos // 1000

@@ -8,6 +8,7 @@ _FIRST_ACCENT, _LAST_ACCENT = "\u0300", "\u036f"
 _WITHOUT_STROKES = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "\u0131": "i"}
 )
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _NEITHER_LETTERS_NOR_DIGITS = re.compile(r"[\W_]+")
 _VARIATION_SELECTORS = ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef")
 
@@ -22,6 +23,12 @@ def fold_text(text: str) -> str:
     scripts a combining mark makes another letter, as in Japanese or Hindi. Strokes and ligatures, which Unicode
     does not decompose, are replaced as Lucene's ASCII folding does.
     """
+    if not text.isascii():  # word by word, since most words are, and need far less work
+        text = " ".join(word if word.isascii() else _fold(word) for word in text.split())
+    return " ".join(text.translate(_ASCII).split())
+
+
+def _fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text)
     bare = "".join(character for character in decomposed if not _FIRST_ACCENT <= character <= _LAST_ACCENT)
     folded = bare.casefold().translate(_WITHOUT_STROKES)

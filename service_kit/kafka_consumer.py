@@ -45,6 +45,7 @@ class BatchConsumer:
     Args:
         config: librdkafka settings; offsets are committed here, never automatically.
         hold_seconds: a batch that takes longer has its partitions paused while polling goes on.
+        at_round: called whenever it is about to ask for messages, several times a second while nothing takes long.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class BatchConsumer:
         *,
         batch_size: int = 1000,
         hold_seconds: float = 5.0,
+        at_round: Callable[[], None] | None = None,
     ) -> None:
         self._consumer = Consumer({**config, "enable.auto.commit": False})
         self._topics = list(topics)
         self._batch_size = batch_size
         self._hold_seconds = hold_seconds
+        self._at_round = at_round
         self._attempts: dict[Partition, Attempts] = {}
         self._counted: list[TopicPartition] = []
         self._given = False
@@ -75,6 +78,8 @@ class BatchConsumer:
         await self._call(self._consumer.subscribe, self._topics, on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not stop.is_set():
+                if self._at_round is not None:
+                    self._at_round()
                 messages = await self._next_batch()
                 if self._given:
                     self._given = False

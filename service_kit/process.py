@@ -1,6 +1,7 @@
 """What every service process does at its start and end: logs, telemetry, signals, one line for a fatal error."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from service_kit import fail_points, logs
 from service_kit.settings import ProcessSettings
 from service_kit.telemetry import telemetry
 
+_COLLECTED_AFTER = (10_000, 20, 20)
 _log = structlog.get_logger("service_kit.process")
 
 
@@ -33,6 +35,7 @@ def run(
     """
     logs.configure(settings.log_level)
     fail_points.arm(settings.fail_point)
+    _collect_garbage_seldom()
     with telemetry(name):
         try:
             asyncio.run(_until_stopped(serve, watch_stdin=watch_stdin))
@@ -41,6 +44,13 @@ def run(
                 _log.critical("stopped by an error", error=str(each), exc_info=each)
             sys.exit(1)
         _log.info("ended in good order")
+
+
+def _collect_garbage_seldom() -> None:
+    """Keeps the collector from looking at all modules and contracts over and over, a tenth of a second each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 async def _until_stopped(serve: Callable[[asyncio.Event], Awaitable[None]], *, watch_stdin: bool) -> None:

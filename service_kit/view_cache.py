@@ -14,6 +14,7 @@ _SCRIPTS = files("service_kit")
 _PUT_IF_NEWER = _SCRIPTS.joinpath("view_put_if_newer.lua").read_text()
 _PUT_ABSENT = _SCRIPTS.joinpath("view_put_absent.lua").read_text()
 _LEASE = _SCRIPTS.joinpath("view_lease.lua").read_text()
+_DISCARD_IF_SAME = _SCRIPTS.joinpath("view_discard_if_same.lua").read_text()
 _FIELDS = ("generation", "version", "source_version", "project_time_us", "view", "absent")
 _JITTER = 0.1
 
@@ -68,6 +69,7 @@ class ViewCache:
         self._put_if_newer = redis.register_script(_PUT_IF_NEWER)
         self._put_absent = redis.register_script(_PUT_ABSENT)
         self._lease = redis.register_script(_LEASE)
+        self._discard_if_same = redis.register_script(_DISCARD_IF_SAME)
 
     async def get(self, view_id: str) -> CachedView | None:
         """The cached view; None where there is none or the entry is not readable as one.
@@ -130,6 +132,15 @@ class ViewCache:
             for view_id, entry in entries.items():
                 await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry), client=pipeline)
             await pipeline.execute()
+
+    async def discard(self, view_id: str, entry: CachedView) -> bool:
+        """Deletes a view that was read, whatever its version; False where another has taken its place.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        read = (entry.generation, entry.version, entry.source_version, entry.view)
+        return bool(await self._discard_if_same(keys=[self._prefix + view_id], args=read))
 
     def _arguments(self, entry: CachedView) -> Sequence[int | bytes]:
         """What the script takes, in its order."""

@@ -2,14 +2,9 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
@@ -17,6 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from benchmarks.database import BenchDatabase
 from benchmarks.figures import ROUNDS, Figure, interleaved
+from benchmarks.processes import free_address, listening, server, start, stop
 from benchmarks.write.peer import Peer
 from deploy.local.profile import Profile
 from deploy.local.tools import tool
@@ -39,7 +35,7 @@ _REQUEST = {
 
 async def commands_against_echo(bench: BenchDatabase, processes: int, reach: float) -> Figure:
     """CreateOrder with every feature on, in so many processes, against as many echo processes."""
-    async with _server(_ours(processes), _settings(bench)) as ours, _echoes(processes) as echo:
+    async with server(_ours(processes), _settings(bench)) as (ours, _), _echoes(processes) as echo:
         values, detail = await interleaved(lambda: _rate(ours), lambda: _rate(echo))
     name = f"CreateOrder over gRPC, {processes} process(es) / bare echo, {processes}"
     return Figure(name, values, reach, detail=detail)
@@ -48,7 +44,7 @@ async def commands_against_echo(bench: BenchDatabase, processes: int, reach: flo
 async def commands_against_a_peer(bench: BenchDatabase) -> Figure:
     """CreateOrder over gRPC in two processes against the library `eventsourcing` in one, without any network."""
     peer = await asyncio.to_thread(Peer, bench)
-    async with _server(_ours(2), _settings(bench)) as address:
+    async with server(_ours(2), _settings(bench)) as (address, _):
         values, detail = await interleaved(lambda: _rate(address), lambda: asyncio.to_thread(peer.rate))
     peer.close()
     name = f"CreateOrder over gRPC, 2 processes / eventsourcing in-process, {peer.threads} thread(s)"
@@ -58,7 +54,7 @@ async def commands_against_a_peer(bench: BenchDatabase) -> Figure:
 async def goodput_under_overload(bench: BenchDatabase) -> Figure:
     """Accepted commands a second when eight times as many callers come as may wait, against the peak."""
     narrow = {**_settings(bench), "MAX_WAITING_COMMANDS": str(_CONCURRENCY)}
-    async with _server(_ours(1), narrow) as address:
+    async with server(_ours(1), narrow) as (address, _):
         values, detail = await interleaved(
             lambda: _rate(address, concurrency=8 * _CONCURRENCY, refusals=True), lambda: _rate(address)
         )
@@ -67,7 +63,7 @@ async def goodput_under_overload(bench: BenchDatabase) -> Figure:
 
 async def latency_at_half_load(bench: BenchDatabase) -> Figure:
     """The 99th percentile's ratio to the median at half of the peak rate."""
-    async with _server(_ours(1), _settings(bench)) as address:
+    async with server(_ours(1), _settings(bench)) as (address, _):
         peak = await _rate(address)
         half = ["--rps", str(int(peak / 2)), "--async"]
         reports = [await _ghz(address, _REQUESTS // 2, half) for _ in range(ROUNDS)]
@@ -116,55 +112,13 @@ def _settings(bench: BenchDatabase) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def _echoes(processes: int) -> AsyncIterator[str]:
-    address = _free_address()
-    running = [await _start(["-m", "benchmarks.write.echo", address], {}) for _ in range(processes)]
+    address = free_address()
+    running = [await start(["-m", "benchmarks.write.echo", address], {}) for _ in range(processes)]
     try:
-        await _listening(address)
+        await listening(address)
         yield address
     finally:
-        await _stop(running)
-
-
-@asynccontextmanager
-async def _server(arguments: Sequence[str], settings: Mapping[str, str]) -> AsyncIterator[str]:
-    address = _free_address()
-    process = await _start(arguments, {**settings, "GRPC_LISTEN_ADDRESS": address, "LOG_LEVEL": "WARNING"})
-    try:
-        await _listening(address)
-        yield address
-    finally:
-        await _stop([process])
-
-
-async def _start(arguments: Sequence[str], settings: Mapping[str, str]) -> asyncio.subprocess.Process:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, **settings}
-    return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment, cwd=root)
-
-
-async def _stop(processes: Sequence[asyncio.subprocess.Process]) -> None:
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-    await asyncio.gather(*(process.wait() for process in processes))
-
-
-async def _listening(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-
-
-def _free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+        await stop(running)
 
 
 def _descriptors() -> bytes:

@@ -9,10 +9,10 @@ from functools import partial
 
 import psycopg
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from benchmarks.database import BenchDatabase
 from benchmarks.figures import Figure, interleaved
+from benchmarks.relayed import all_published, remove_topics
 from command_service.event_store.rows import recorded
 from command_service.relay.app import serve
 from command_service.relay.publisher import CONFIG
@@ -48,7 +48,8 @@ async def relay_of_a_backlog(bench: BenchDatabase) -> Figure:
                 stop = asyncio.Event()
                 begin = time.perf_counter()
                 relaying = asyncio.create_task(serve(settings, stop))
-                await eventually(partial(asyncio.to_thread, _published, owner), within=120, what="the end of the log")
+                published = partial(asyncio.to_thread, all_published, owner)
+                await eventually(published, within=120, what="the end of the log")
                 seconds = time.perf_counter() - begin
                 stop.set()
                 await relaying
@@ -59,7 +60,7 @@ async def relay_of_a_backlog(bench: BenchDatabase) -> Figure:
 
             values, detail = await interleaved(ours, limit)
         finally:
-            _remove_topics(settings)
+            remove_topics(prefix)
     return Figure("relay of a backlog / raw idempotent producer of the same messages", values, 0.6, detail=detail)
 
 
@@ -81,14 +82,6 @@ def _headers(event: object) -> Sequence[tuple[str, bytes]]:
     return headers_of(event, traceparent="", tracestate="")  # type: ignore[arg-type, return-value]
 
 
-def _published(owner: "psycopg.Connection[psycopg.rows.TupleRow]") -> bool:
-    row = owner.execute(
-        "SELECT position = (SELECT max(position) FROM event_store WHERE log_shard = 0) FROM relay_cursor"
-        " WHERE log_shard = 0"
-    ).fetchone()
-    return row == (True,)
-
-
 def _produce_raw(settings: RelaySettings, messages: Sequence[Sendable]) -> float:
     topic = f"{settings.kafka_topic_prefix}.orders.events.v1"
     begin = time.perf_counter()
@@ -103,12 +96,3 @@ def _produce_raw(settings: RelaySettings, messages: Sequence[Sendable]) -> float
                 break
     producer.flush()
     return len(messages) / (time.perf_counter() - begin)
-
-
-def _remove_topics(settings: RelaySettings) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.kafka_brokers})
-    prefix = settings.kafka_topic_prefix
-    made = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
-    if made:
-        for removed in admin.delete_topics(made).values():
-            removed.result(10)

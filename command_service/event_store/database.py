@@ -1,6 +1,6 @@
 """Connections to the write database that give up in seconds, and say so as the contract does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ _SESSION = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "default_transaction_isolation": r"read\ committed",
+    "jit": "off",  # compiling a statement takes longer than any of these runs
 }
 
 KEEP_ALIVE: dict[str, Any] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -26,8 +27,11 @@ _CONNECTION: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     **KEEP_ALIVE,
     "application_name": "orderflow",
-    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
 }
+
+
+def _options(session: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in session.items())
 
 
 def unavailable() -> StoreUnavailable:
@@ -42,7 +46,7 @@ class Database:
         self._url = url
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            kwargs=_CONNECTION,
+            kwargs={**_CONNECTION, "options": _options(_SESSION)},
             min_size=1,
             max_size=max_connections,
             timeout=2.0,
@@ -70,14 +74,18 @@ class Database:
         except psycopg.OperationalError as error:  # a pool without a free connection raises one too
             raise unavailable() from error
 
-    async def own_connection(self) -> Connection:
+    async def own_connection(self, session: Mapping[str, str] | None = None) -> Connection:
         """A connection outside the pool, in autocommit mode, for the caller alone, who closes it.
+
+        Args:
+            session: settings of the server for this connection, beside those that all have.
 
         Raises:
             StoreUnavailable: the database is away.
         """
+        options = _options({**_SESSION, **(session or {})})
         try:
-            return await psycopg.AsyncConnection.connect(self._url, **_CONNECTION)
+            return await psycopg.AsyncConnection.connect(self._url, **_CONNECTION, options=options)
         except psycopg.OperationalError as error:
             raise unavailable() from error
 

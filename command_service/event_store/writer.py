@@ -12,6 +12,9 @@ from command_service.event_store.port import Append, Appended, Conflict, Outcome
 from command_service.statements import statement
 from service_kit import fail_points
 
+# One plan serves every batch: making it anew for each takes longer than running it. It may have been made while the
+# tables were small, and must serve when they are large.
+_SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 _AWAY = (psycopg.OperationalError, psycopg.InternalError)  # the latter says that the server is a replica now
 _log = structlog.get_logger("command_service.event_store")
 
@@ -73,7 +76,7 @@ class ShardWriter:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await self._database.own_connection()
+            self._connection = await self._database.own_connection(_SESSION)
         return self._connection
 
     async def _disconnect(self) -> None:

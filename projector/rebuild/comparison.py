@@ -15,13 +15,13 @@ from elasticsearch import AsyncElasticsearch
 from orderflow.admin.v1 import quarantine_pb2 as pb
 from orderflow.orders.v1 import views_pb2
 from projector.elasticsearch_errors import as_outage
-from projector.errors import Differs, ReadModelAway
+from projector.errors import Differs, ReadModelAway, Unprojectable
 from projector.event_log import EventLog
-from projector.folding import folded
 from projector.generations import Generation, Generations
 from projector.patience import Patience
 from projector.projection import NO_SKIPS
 from projector.quarantine import Quarantine
+from projector.refolding import past_of
 from read_models.read_model import ReadModel
 
 _SAMPLES = 200
@@ -112,10 +112,11 @@ class Comparison:
     async def _compare_with_events(self, hit: Hit) -> None:
         view = self._read_model.view_of(hit["_source"])
         skips = self._skips.get(hit["_id"], ())
-        events = await self._event_log.read(hit["_id"], 0, view.version, skips)
-        fresh, failure = await folded(hit["_id"], None, events, self._event_log, skips)
-        if failure is not None:
-            raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {failure.cause}")
+        past = await past_of(hit["_id"], self._event_log, to=view.version, skips=skips)
+        try:
+            fresh = await past.at(view.version)
+        except Unprojectable as cause:
+            raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {cause}") from cause
         if fresh is None or self._without_customer(fresh) != self._without_customer(view):
             raise Differs(f"{hit['_id']} in version {view.version} is not the fold of its events")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import grpc
 
@@ -11,6 +12,19 @@ from projector.errors import EventLogAway
 
 Heads = Mapping[int, int]
 """The position of each shard's last event."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnds:
+    """Where the log ends.
+
+    Args:
+        heads: by shard.
+        published: up to where everything is in Kafka, by shard.
+    """
+
+    heads: Heads
+    published: Mapping[int, int]
 
 
 class LogReader:
@@ -32,16 +46,27 @@ class LogReader:
         Raises:
             EventLogAway: the service does not answer.
         """
+        return (await self.ends()).heads
+
+    async def ends(self) -> LogEnds:
+        """Where the log ends, and how far it has been published, now.
+
+        Raises:
+            EventLogAway: the service does not answer.
+        """
         request = relay_admin_service_pb2.GetRelayStatusRequest()
         try:
             status = await self._relay.GetRelayStatus(request, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise EventLogAway(f"RelayAdminService answers {error.code().name}") from error
-        return {each.log_shard: each.head_position for each in status.shards}
+        return LogEnds(
+            {each.log_shard: each.head_position for each in status.shards},
+            {each.log_shard: each.cursor_position for each in status.shards},
+        )
 
-    def shard(self, shard: int, head: int, aggregate_type: str) -> "ShardReader":
-        """A shard's events of a type of aggregate, up to a position at least."""
-        return ShardReader(self._log, shard, head, aggregate_type, self._timeout_seconds)
+    def shard(self, shard: int, head: int, aggregate_type: str, *, after: int = 0) -> "ShardReader":
+        """A shard's events of a type of aggregate, from behind one position to another at least."""
+        return ShardReader(self._log, shard, head, aggregate_type, timeout_seconds=self._timeout_seconds, after=after)
 
 
 class ShardReader:
@@ -53,9 +78,11 @@ class ShardReader:
         shard: int,
         head: int,
         aggregate_type: str,
+        *,
         timeout_seconds: float,
+        after: int,
     ) -> None:
-        self.position = 0
+        self.position = after
         self._log = log
         self._shard = shard
         self._head = head

@@ -103,6 +103,8 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
         "read_index_prefix": prefix,
         "drain_seconds": 0.2,
         "rebuild_lease_seconds": 3,
+        "audit_interval_seconds": 0,
+        "probe_interval_seconds": 0,
     }
 
 

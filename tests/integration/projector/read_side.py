@@ -73,6 +73,11 @@ class ReadSide:
         """Deletes an order's entry in Redis."""
         await self._redis.delete(f"order:read:{order_id}")
 
+    async def cache(self, order_id: str, entry: CachedView) -> None:
+        """Replaces an order's entry in Redis, whatever is there."""
+        await self.forget_cached(order_id)
+        await self._cache.put(order_id, entry)
+
     async def has(self, order_id: str, **fields: object) -> views_pb2.OrderView:
         """The order's view, once its document has these fields."""
 

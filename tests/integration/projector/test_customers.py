@@ -5,7 +5,6 @@ import uuid
 import pytest
 
 from projector import documents
-from tests.integration.projector.conftest import Logs
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.unit.read_models.builders import confirmed, created
@@ -76,16 +75,3 @@ async def test_an_erased_customer_disappears_from_their_orders(
     document = await read_side.document(order_id)
     assert document
     assert "zo" not in " ".join(document["search_text"])
-
-
-async def test_while_customers_are_away_the_batch_waits_and_then_goes_on(
-    write_side: WriteSide, read_side: ReadSide, logs: Logs, order_id: str, customer_id: str
-) -> None:
-    write_side.record_customer(customer_id, "Zoë")
-    await read_side.exists()
-    await write_side.stop()
-    write_side.publish(*write_side.record(created(order_id=order_id, customer_id=customer_id)))
-    assert "CustomersAway" in (await logs.has("trying again"))["cause"]
-    assert await read_side.document(order_id) is None
-    await write_side.start()
-    await read_side.has(order_id, enrichment="COMPLETE")

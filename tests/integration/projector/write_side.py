@@ -1,6 +1,7 @@
 """The write side as the projector sees it: topics, CustomerService and EventLogService over events in memory."""
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -23,6 +24,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 PARTITIONS = 3
 SHARDS = 2
 _LOG_CHUNK = 20
+_POLL_SECONDS = 0.02
 
 
 class WriteSide(
@@ -47,8 +49,11 @@ class WriteSide(
         """What is waited for before each chunk of the log."""
         self.while_read: list[Callable[[], Awaitable[None]]] = []
         """What happens, read by read, after an aggregate's events were read and before the reader has them."""
+        self.followed: set[int] = set()
+        """The shards that somebody has read to their ends to wait for more."""
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
+        self._published: set[int] = set()
         self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
         self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
         self._server: grpc.aio.Server | None = None
@@ -85,6 +90,10 @@ class WriteSide(
             each.metadata.traceparent = traceparent
         return recorded
 
+    def recorded(self, aggregate_id: str) -> int:
+        """How many events an aggregate has."""
+        return len(self._recorded[aggregate_id])
+
     def forget(self, aggregate_id: str) -> None:
         """Loses an aggregate's events."""
         del self._recorded[aggregate_id]
@@ -106,7 +115,12 @@ class WriteSide(
             erase_time=at(9) if erased else None,
         )
         kind = customer_events.CustomerRegistered if version == 1 else customer_events.CustomerUpdated
-        event = customer_events.CustomerErased(customer_id=customer_id) if erased else kind(customer_id=customer_id)
+        personal = customer_events.CustomerPersonalData(name=name, email=email)
+        event = (
+            customer_events.CustomerErased(customer_id=customer_id)
+            if erased
+            else kind(customer_id=customer_id, personal_data=personal)
+        )
         return self._append("customer", customer_id, event)
 
     def publish(
@@ -114,6 +128,7 @@ class WriteSide(
     ) -> None:
         """Sends events to Kafka, each to its aggregate's partition unless told another."""
         for event in recorded:
+            self._published.add(event.position)
             self.publish_raw(
                 self.topics[event.aggregate_type],
                 event.aggregate_id,
@@ -169,27 +184,37 @@ class WriteSide(
         context: Context,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> AsyncIterator[event_log_pb2.ReadLogResponse]:
         """A shard, in small chunks."""
-        log = sorted((each for events in self._recorded.values() for each in events), key=lambda each: each.position)
-        log = [each for each in log if each.log_shard == request.log_shard and each.position > request.after_position]
-        for start in range(0, len(log), _LOG_CHUNK):
-            chunk = log[start : start + _LOG_CHUNK]
-            await self.reading_log()
-            wanted = [each for each in chunk if each.aggregate_type in request.aggregate_types]
-            yield event_log_pb2.ReadLogResponse(events=wanted, position=chunk[-1].position)
+        position = request.after_position
+        while True:
+            log = [each for events in self._recorded.values() for each in events if each.log_shard == request.log_shard]
+            log = sorted((each for each in log if each.position > position), key=lambda each: each.position)
+            for start in range(0, len(log), _LOG_CHUNK):
+                chunk = log[start : start + _LOG_CHUNK]
+                await self.reading_log()
+                wanted = [each for each in chunk if each.aggregate_type in request.aggregate_types]
+                position = chunk[-1].position
+                yield event_log_pb2.ReadLogResponse(events=wanted, position=position)
+            if not request.follow:
+                return
+            self.followed.add(request.log_shard)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def GetRelayStatus(
         self,
         request: relay_admin_service_pb2.GetRelayStatusRequest,  # noqa: ARG002 -- the stub fixes the arguments
         context: Context,  # noqa: ARG002
     ) -> relay_admin_service_pb2.GetRelayStatusResponse:
-        """Each shard's head."""
-        heads = dict.fromkeys(range(SHARDS), 0)
+        """Each shard's head, and up to where all of it has been published."""
+        positions: dict[int, list[int]] = {shard: [] for shard in range(SHARDS)}
         for events in self._recorded.values():
             for each in events:
-                heads[each.log_shard] = max(heads[each.log_shard], each.position)
+                positions[each.log_shard].append(each.position)
         response = relay_admin_service_pb2.GetRelayStatusResponse()
-        for shard, head in heads.items():
-            response.shards.add(log_shard=shard, head_position=head)
+        for shard, of_shard in positions.items():
+            published = itertools.takewhile(self._published.__contains__, sorted(of_shard))
+            response.shards.add(
+                log_shard=shard, head_position=max(of_shard, default=0), cursor_position=max(published, default=0)
+            )
         return response
 
     def _append(self, aggregate_type: str, aggregate_id: str, event: Any) -> event_log_pb2.RecordedEvent:

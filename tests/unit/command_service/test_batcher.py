@@ -84,6 +84,29 @@ async def test_what_arrives_while_a_commit_runs_is_the_next_batch(batcher: Batch
     assert await batches_of(batcher, commits, append(1), append(2), append(3)) == [[1, 2, 3]]
 
 
+async def test_appends_that_arrive_a_few_passes_of_the_loop_apart_share_a_batch(
+    batcher: Batcher, commits: Commits
+) -> None:
+    commits.let_go()
+    begun = []
+    for number in range(1, 6):
+        begun += await appending(batcher, append(number))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.gather(*begun)
+    assert commits.batches == [[1, 2, 3, 4, 5]]
+
+
+async def test_appends_that_never_cease_hold_no_batch_back(batcher: Batcher, commits: Commits) -> None:
+    commits.let_go()
+    begun = []
+    for number in range(1, 101):
+        begun += await appending(batcher, append(number))
+    await asyncio.gather(*begun)
+    assert len(commits.batches[0]) < 40
+    assert [number for each in commits.batches for number in each] == [*range(1, 101)]
+
+
 async def test_two_commands_of_an_aggregate_are_in_two_batches_in_their_order(
     batcher: Batcher, commits: Commits
 ) -> None:

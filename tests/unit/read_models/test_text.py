@@ -52,3 +52,8 @@ def test_what_is_folded_stays_as_it_is(text: str) -> None:
 @given(strategies.text())
 def test_case_makes_no_difference(text: str) -> None:
     assert fold_text(text.upper()) == fold_text(text.upper().lower())
+
+
+@given(strategies.text(), strategies.text())
+def test_words_are_folded_alike_whatever_stands_beside_them(text: str, other: str) -> None:
+    assert fold_text(f"{text} {other}").split() == fold_text(text).split() + fold_text(other).split()

@@ -77,6 +77,15 @@ def test_another_process_lets_its_standard_input_be() -> None:
     assert output.startswith("drained\n")
 
 
+def test_what_was_there_at_the_start_is_out_of_the_garbage_collectors_sight() -> None:
+    with running("import gc\nprint(len(gc.get_objects(2)), gc.get_freeze_count())") as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    seen, frozen = map(int, output.splitlines()[0].split())
+    assert seen < 1_000
+    assert frozen > 10_000
+
+
 def test_an_error_ends_the_process_with_status_1_and_is_logged_without_variables() -> None:
     body = f"password = '{SECRET[:3]}' + '{SECRET[3:]}'\nraise OSError('the port is taken')"
     with running(body) as process:

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from orderflow.admin.v1 import rebuild_pb2 as _rebuild_pb2
 import builtins as _builtins
@@ -50,6 +51,9 @@ class ProjectionStatus(_message.Message):
     LAG_EVENTS_FIELD_NUMBER: _builtins.int
     LAG_DURATION_FIELD_NUMBER: _builtins.int
     GENERATIONS_FIELD_NUMBER: _builtins.int
+    UNINDEXED_POSITIONS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_COUNT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The projection, such as "orders"."""
     index: _builtins.str
@@ -60,6 +64,17 @@ class ProjectionStatus(_message.Message):
     """How many documents the index holds."""
     lag_events: _builtins.int
     """How many published events it has not indexed."""
+    unindexed_positions: _builtins.int
+    """How many positions of the event log, over all of its shards, lie behind
+    the last event that is indexed with all before it; what is not published
+    yet counts, so that this grows when nothing is being published. Positions
+    may have gaps and hold other events, so it may be more than events. Unset
+    while the event log cannot be reached.
+    """
+    quarantined_count: _builtins.int
+    """How many aggregates and messages the live generation could not be brought,
+    and were neither replayed nor skipped.
+    """
     @_builtins.property
     def lag_duration(self) -> _duration_pb2.Duration:
         """Age of the oldest of them; zero when there is none."""
@@ -68,6 +83,14 @@ class ProjectionStatus(_message.Message):
     def generations(self) -> _containers.RepeatedCompositeFieldContainer[_rebuild_pb2.Generation]:
         """All of its generations, in order: the live one, those kept for a rollback,
         and the one that a rebuild is making.
+        """
+
+    @_builtins.property
+    def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When the loop that projects events last went round in the projector that
+        answers, the slowest one if it feeds several generations; unset where it
+        feeds none. An old one means that this process hangs or waits for a
+        neighbor.
         """
 
     def __init__(
@@ -80,12 +103,17 @@ class ProjectionStatus(_message.Message):
         lag_events: _builtins.int = ...,
         lag_duration: _duration_pb2.Duration | None = ...,
         generations: _abc.Iterable[_rebuild_pb2.Generation] | None = ...,
+        unindexed_positions: _builtins.int | None = ...,
+        quarantined_count: _builtins.int = ...,
+        heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lag_duration", b"lag_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unindexed_positions", b"_unindexed_positions", "heartbeat_time", b"heartbeat_time", "lag_duration", b"lag_duration", "unindexed_positions", b"unindexed_positions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "generation", b"generation", "generations", b"generations", "index", b"index", "lag_duration", b"lag_duration", "lag_events", b"lag_events", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unindexed_positions", b"_unindexed_positions", "document_count", b"document_count", "generation", b"generation", "generations", b"generations", "heartbeat_time", b"heartbeat_time", "index", b"index", "lag_duration", b"lag_duration", "lag_events", b"lag_events", "name", b"name", "quarantined_count", b"quarantined_count", "unindexed_positions", b"unindexed_positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__unindexed_positions: _TypeAlias = _typing.Literal["unindexed_positions"]  # noqa: Y015
+    _WhichOneofArgType__unindexed_positions: _TypeAlias = _typing.Literal["_unindexed_positions", b"_unindexed_positions"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unindexed_positions) -> _WhichOneofReturnType__unindexed_positions | None: ...
 
 Global___ProjectionStatus: _TypeAlias = ProjectionStatus  # noqa: Y015
 

@@ -33,8 +33,10 @@ class _EnrichmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enric
     """Never sent."""
     ENRICHMENT_STATE_PENDING: _EnrichmentState.ValueType  # 1
     """The customer is not known yet: name and e-mail are empty and will follow.
-    Also of an order shown as it was at a version or time, which never has
-    them.
+    Or it could not be looked up since they were: they are those of the
+    customer at `customer_version`, perhaps not the last one, and will follow,
+    too. Also of an order shown as it was at a version or time, which never
+    has them.
     """
     ENRICHMENT_STATE_COMPLETE: _EnrichmentState.ValueType  # 2
     """Name and e-mail are those of the customer at `customer_version`."""
@@ -48,8 +50,10 @@ ENRICHMENT_STATE_UNSPECIFIED: EnrichmentState.ValueType  # 0
 """Never sent."""
 ENRICHMENT_STATE_PENDING: EnrichmentState.ValueType  # 1
 """The customer is not known yet: name and e-mail are empty and will follow.
-Also of an order shown as it was at a version or time, which never has
-them.
+Or it could not be looked up since they were: they are those of the
+customer at `customer_version`, perhaps not the last one, and will follow,
+too. Also of an order shown as it was at a version or time, which never
+has them.
 """
 ENRICHMENT_STATE_COMPLETE: EnrichmentState.ValueType  # 2
 """Name and e-mail are those of the customer at `customer_version`."""

@@ -1,0 +1,109 @@
+"""Makes both stores show an order as it is."""
+
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+
+from projector.audit.sight import Looking, Sight, Stores
+from projector.audit.verdicts import Judge, Truth
+from projector.bulk import Write, write_in_bulk
+from projector.errors import DocumentRejected
+from read_models.read_model import ReadModel
+from service_kit.view_cache import CachedView
+
+_TRIES = 5
+
+
+class Repair:
+    """Writes what an order is over what a store shows of it, unless that has changed meanwhile.
+
+    It never deletes a document: that the event log has nothing of an order may say more of the log than of the order.
+
+    Its methods raise Outage where anything but Redis is away.
+
+    Args:
+        is_live: whether readers see the generation.
+        now_us: the time in microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        read_model: ReadModel,
+        stores: Stores,
+        looking: Looking,
+        judge: Judge,
+        *,
+        is_live: Callable[[], Awaitable[bool]],
+        now_us: Callable[[], int],
+    ) -> None:
+        self._read_model = read_model
+        self._stores = stores
+        self._looking = looking
+        self._judge = judge
+        self._is_live = is_live
+        self._now_us = now_us
+
+    async def document(self, order_id: str) -> bool:
+        """Re-indexes the order; whether its document is right afterwards."""
+        for _ in range(_TRIES):
+            sight = await self._look(order_id)
+            if sight.truth is None or not sight.truth.versions.order:
+                return False
+            if self._judge.document(sight.stored.source, sight.truth, sight.truth.versions) is None:
+                await self._put(sight)
+                return True
+            if not await self._write(order_id, sight, sight.truth):
+                return False
+        return False
+
+    async def entry(self, order_id: str) -> bool:
+        """Replaces what Redis has by what the document says; whether it is right afterwards, or there is none."""
+        try:
+            for _ in range(_TRIES):
+                sight = await self._look(order_id)
+                if sight.truth is None:
+                    return False
+                if sight.stored.entry is None or self._is_right(order_id, sight.stored.entry, sight, sight.truth):
+                    return True
+                await self._stores.cache.discard(order_id, sight.stored.entry)
+                # Only what is read after that is surely not older than what a slow reader puts meanwhile.
+                await self._put(await self._look(order_id))
+        except RedisError:
+            pass
+        return False
+
+    async def _look(self, order_id: str) -> Sight:
+        return (await self._looking.at([order_id]))[order_id]
+
+    async def _write(self, order_id: str, sight: Sight, truth: Truth) -> bool:
+        """Writes the document as the projection would, over the state in which it was read; whether that can work."""
+        view = self._read_model.enrich(truth.views[truth.versions.order], truth.customer)
+        write = Write(order_id, self._read_model.document(view, project_time_us=self._now_us()), sight.stored.state)
+        generation = self._stores.generation
+        written = await write_in_bulk(
+            self._stores.elasticsearch, generation.index, [write], {}, writers=generation.writers
+        )
+        return not isinstance(written[order_id], DocumentRejected)
+
+    def _is_right(self, order_id: str, entry: CachedView, sight: Sight, truth: Truth) -> bool:
+        due = sight.stored.shown
+        return self._judge.entry(order_id, entry, truth, due, generation=self._stores.generation.number) is None
+
+    async def _put(self, sight: Sight) -> None:
+        """Puts a document's view in Redis, if it is right."""
+        view, source = sight.stored.view, sight.stored.source
+        if view is None or source is None or sight.truth is None or not await self._is_live():
+            return
+        if self._judge.document(source, sight.truth, sight.stored.shown) is not None:
+            return
+        entry = CachedView(
+            generation=self._stores.generation.number,
+            version=view.version,
+            source_version=view.customer_version,
+            view=view.SerializeToString(),
+            project_time_us=source["project_time_us"],
+        )
+        try:
+            await self._stores.cache.put(view.order_id, entry)
+        except RedisError:
+            return  # what is there is judged by itself
