@@ -65,14 +65,15 @@ def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
 
 
 def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
-    """What an order is found by: each text with the path of its field in the view."""
+    """What an order is found by: each text with the path of its field in the view; of who was erased no address."""
     yield "order_id", view.order_id
     yield "customer_name", view.customer_name
     yield "customer_email", view.customer_email
     yield from (("item_names", each) for each in view.item_names)
     yield from (("items.sku", each.sku) for each in view.items)
     yield "tracking_number", view.tracking_number
-    yield "address_full", view.address_full
+    if view.enrichment_state != views_pb2.ENRICHMENT_STATE_ERASED:
+        yield "address_full", view.address_full
 
 
 def _in_microseconds(time: Timestamp) -> int:

@@ -59,6 +59,12 @@ def test_documents_that_hold_something_else_have_another_number() -> None:
     )
 
 
+def test_who_was_erased_is_not_found_by_the_address_either() -> None:
+    view = _view()
+    view.enrichment_state = views_pb2.ENRICHMENT_STATE_ERASED
+    assert "address_full" not in dict(orders_index.searched_texts(view))
+
+
 def test_the_view_comes_back_out_of_its_document() -> None:
     assert orders_index.view_of(orders_index.document(_view(), project_time_us=0)) == _view()
 
