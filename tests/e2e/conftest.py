@@ -22,7 +22,10 @@ def otlp() -> Iterator[OtlpReceiver]:
 def system(otlp: OtlpReceiver) -> Iterator[System]:
     """The test profile's servers and services; the services are stopped afterwards."""
     os.environ.update(
-        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint, OTEL_METRICS_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY="200"
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_BSP_SCHEDULE_DELAY="200",
+        CUSTOMER_TIMEOUT_SECONDS="20",  # a look-up given up on a busy machine comes later, in no trace of the order's
     )
     stack = Stack("test")
     stack.up()

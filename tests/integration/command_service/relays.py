@@ -73,7 +73,7 @@ class Running:
         records: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
         return [each for each in records if each["event"] == event]
 
-    async def until_logged(self, event: str, *, times: int = 1, within: float = 20.0) -> None:
+    async def until_logged(self, event: str, *, times: int = 1, within: float = 60.0) -> None:
         """Returns when it has logged an event so many times."""
 
         async def enough() -> bool:
@@ -81,7 +81,7 @@ class Running:
 
         await eventually(enough, within=within, what=f"{times} x {event!r}")
 
-    async def end(self, *, within: float = 20.0) -> int:
+    async def end(self, *, within: float = 60.0) -> int:
         """Its exit status, once it has ended."""
         return await asyncio.to_thread(self.process.wait, within)
 
@@ -112,7 +112,7 @@ async def status(database: Database) -> Sequence[pb.RelayShardStatus]:
     return (await RelayAdminServicer(database).GetRelayStatus(pb.GetRelayStatusRequest(), context)).shards
 
 
-async def caught_up(database: Database, *, within: float = 20.0) -> Sequence[pb.RelayShardStatus]:
+async def caught_up(database: Database, *, within: float = 60.0) -> Sequence[pb.RelayShardStatus]:
     """The status, as soon as every shard is published to its end."""
 
     async def published() -> Sequence[pb.RelayShardStatus] | None:
@@ -136,7 +136,7 @@ class Topics:
         if self._consumer is not None:
             self._consumer.close()
 
-    async def read(self, count: int, *, within: float = 20.0) -> list[RecordedEvent]:
+    async def read(self, count: int, *, within: float = 60.0) -> list[RecordedEvent]:
         """The events so far, once there are so many."""
 
         async def enough() -> bool:
@@ -146,7 +146,7 @@ class Topics:
         await eventually(enough, within=within, what=f"{count} messages")
         return self.events
 
-    async def read_all(self, wanted: Collection[tuple[str, int]], *, within: float = 20.0) -> None:
+    async def read_all(self, wanted: Collection[tuple[str, int]], *, within: float = 60.0) -> None:
         """Returns once each of these versions of aggregates has appeared."""
         seen: set[tuple[str, int]] = set()
         read = 0
