@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from ordersctl import canary, customers, demo, operations, order_commands, order_queries, quarantine, rebuilds
+from ordersctl import (
+    canary,
+    customers,
+    demo,
+    operations,
+    order_changes,
+    order_commands,
+    order_queries,
+    quarantine,
+    rebuilds,
+)
 from ordersctl.client import Addresses
 from ordersctl.command import JSON_HELP, Settings, examples_text
 from ordersctl.connection import checked_address, checked_seconds
@@ -54,6 +64,7 @@ def _orders() -> typer.Typer:
     orders = typer.Typer(no_args_is_help=True, help="Change and show orders.")
     orders.add_typer(order_commands.app)
     orders.add_typer(order_queries.app)
+    orders.add_typer(order_changes.app)
     return orders
 
 

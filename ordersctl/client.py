@@ -121,24 +121,32 @@ class Client:
             raise failed.repeat_with("--request-id", request.request_id) from failed
 
     async def stream(
-        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        *,
+        longest_silence: float = 0.0,
     ) -> AsyncIterator[Response]:
         """The chunks of a streamed answer, as they arrive.
+
+        Args:
+            longest_silence: seconds that a chunk may take where that is more than other answers may.
 
         Raises:
             CallFailed: the call was refused or failed, or a chunk was late.
         """
+        longest = max(self.timeout, longest_silence)
         call = method(request)
         chunks = aiter(call)
         try:
             while True:
-                async with asyncio.timeout(self.timeout):
+                async with asyncio.timeout(longest):
                     chunk = await anext(chunks)
                 yield chunk
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            late = f"nothing more came within {self.timeout:g} s"
+            late = f"nothing more came within {longest:g} s"
             raise CallFailed(Failure(code=grpc.StatusCode.DEADLINE_EXCEEDED, message=late)) from error
         except grpc.aio.AioRpcError as error:
             raise CallFailed(failure_of(error)) from error

@@ -12,6 +12,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
+from query_service.change_feed import ChangeFeed
+from query_service.changed_orders import ChangedOrders
+from query_service.customer_summaries import GetCustomerSummary, ListCustomerSummaries
 from query_service.event_log import EventLog
 from query_service.get_order import GetOrder
 from query_service.list_orders import ListOrders
@@ -27,6 +30,7 @@ from query_service.resume_token import ResumeTokens
 from query_service.search_orders import SearchOrders
 from query_service.servicer import OrderQueryServicer
 from query_service.settings import QuerySettings
+from query_service.watch_orders import WatchOrders
 from service_kit.grpc_channel import open_channel
 from service_kit.grpc_server import GrpcServer
 from service_kit.view_cache import ViewCache
@@ -46,29 +50,37 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
             elasticsearch, f"{settings.read_index_prefix}-orders", call_seconds=settings.read_timeout_seconds
         )
         server = GrpcServer(settings, {"elasticsearch": index.check})
-        servicer = _servicer(settings, index, redis, commands)
+        changed = ChangedOrders(elasticsearch, index.alias, call_seconds=settings.read_timeout_seconds)
+        servicer = _servicer(settings, index, changed, redis, commands)
         query_service_pb2_grpc.add_OrderQueryServiceServicer_to_server(servicer, server.grpc)
         await server.serve([_SERVICE], stop)
 
 
 def _servicer(
-    settings: QuerySettings, index: OrderIndex, redis: "Redis", commands: grpc.aio.Channel
+    settings: QuerySettings, index: OrderIndex, changed: ChangedOrders, redis: "Redis", commands: grpc.aio.Channel
 ) -> OrderQueryServicer:
     wait_seconds = settings.consistency_wait_seconds
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
     reads = OrderReads(cache, index, at_once=settings.index_gets_at_once, most_waiting=settings.waiting_index_gets)
     log = EventLog(commands)
-    stream = OrderStream(
-        PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time),
-        PageReader(index, page_size=settings.page_size),
-        ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds),
+    tokens = ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds)
+    feed = ChangeFeed(
+        changed,
+        poll_seconds=settings.watch_poll_seconds,
+        most_watchers=settings.watches_at_once,
+        most_kept=settings.watch_kept_changes,
     )
+    points = PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time)
+    stream = OrderStream(points, PageReader(index, page_size=settings.page_size), tokens)
     return OrderQueryServicer(
-        GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
-        ListOrders(stream),
-        SearchOrders(stream),
-        GetOrderHistory(log),
+        get=GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
+        list_=ListOrders(stream),
+        search=SearchOrders(stream),
+        history=GetOrderHistory(log),
+        watch=WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
+        summarize=GetCustomerSummary(points, index),
+        list_summaries=ListCustomerSummaries(points, index, tokens),
     )
 
 

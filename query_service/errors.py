@@ -3,7 +3,7 @@
 ServiceError
 ├── InvalidArgument ── TokenInvalid (service_kit.consistency_token)
 ├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable, Overloaded
-└── OrderNotFound, NotOffered
+└── OrderNotFound
 """
 
 from collections.abc import Sequence
@@ -52,24 +52,15 @@ class ReadModelUnavailable(TryLater):
 
 
 class Overloaded(TryLater):
-    """More reads wait for Elasticsearch than may."""
+    """More reads wait for Elasticsearch than may, or more watch than may."""
 
     reason = errors_pb2.ERROR_REASON_OVERLOADED
 
-    def __init__(self) -> None:
-        super().__init__("too many orders are being read at once", retry_after=_ASK_AGAIN_AFTER)
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=_ASK_AGAIN_AFTER)
 
 
 class EventLogUnavailable(TryLater):
     """The command service, which has the event log, is away or too slow."""
 
     reason = errors_pb2.ERROR_REASON_STORE_UNAVAILABLE
-
-
-class NotOffered(ServiceError):
-    """This server does not offer a method of the contract yet."""
-
-    reason = errors_pb2.ERROR_REASON_NOT_IMPLEMENTED
-
-    def __init__(self, method: str) -> None:
-        super().__init__(f"this server does not offer {method} yet")

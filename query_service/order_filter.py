@@ -1,5 +1,7 @@
 """Which orders a list or search admits, as conditions of Elasticsearch."""
 
+import operator
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,8 +14,12 @@ from service_kit.errors import InvalidArgument
 _NANOS_PER_UNIT = 10**9
 _MAX_LONG = 2**63 - 1
 _STATUS_PREFIX = "ORDER_STATUS_"
+_BOUNDS = {"gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 Condition = dict[str, Any]
+
+_LASTING = {"customer_id", "currency", "create_time_us"}
+"""Fields of a document that never change."""
 
 
 def normalized(given: queries_pb2.OrderFilter) -> queries_pb2.OrderFilter:
@@ -46,6 +52,35 @@ def conditions(given: queries_pb2.OrderFilter) -> list[Condition]:
     if created:
         found.append({"range": {"create_time_us": created}})
     return found + _total(given)
+
+
+def lasting(given: list[Condition]) -> list[Condition]:
+    """Those of the conditions that an order which once met them meets for ever."""
+    return [each for each in given if _field(each) in _LASTING]
+
+
+def meets(document: Mapping[str, Any], given: list[Condition]) -> bool:
+    """True when the document meets the conditions, as Elasticsearch would say."""
+    return all(_meets(document[_field(each)], each) for each in given)
+
+
+def _field(condition: Condition) -> str:
+    (operands,) = condition.values()
+    (field,) = operands
+    return str(field)
+
+
+def _meets(value: Any, condition: Condition) -> bool:
+    match condition:
+        case {"term": operands}:
+            return value in operands.values()
+        case {"terms": operands}:
+            return any(value in wanted for wanted in operands.values())
+        case {"range": operands}:
+            (bounds,) = operands.values()
+            return all(_BOUNDS[name](value, bound) for name, bound in bounds.items())
+        case _:
+            raise ValueError(f"no filter has the condition {condition}")
 
 
 def _create_time(given: queries_pb2.OrderFilter) -> Condition:

@@ -44,14 +44,14 @@ class OrderIndex:
     """
 
     def __init__(self, client: AsyncElasticsearch, alias: str, *, call_seconds: float) -> None:
+        self.alias = alias
         self._client = client
-        self._alias = alias
         self._call_seconds = call_seconds
         self._tracer = trace.get_tracer("query_service.order_index")
 
     async def check(self) -> None:
         """Raises while orders cannot be searched."""
-        await self._client.search(index=self._alias, size=0, allow_partial_search_results=False)
+        await self._client.search(index=self.alias, size=0, allow_partial_search_results=False)
 
     async def get(self, order_id: str, deadline: Deadline) -> StoredOrder | None:
         """The newest view, also one that no search finds yet; None where there is none.
@@ -62,7 +62,7 @@ class OrderIndex:
         async with self._call("get", deadline):
             try:
                 found = await self._client.get(
-                    index=self._alias, id=order_id, source_includes=["view", "project_time_us"]
+                    index=self.alias, id=order_id, source_includes=["view", "project_time_us"]
                 )
             except NotFoundError as error:
                 if isinstance(error.body, Mapping) and error.body.get("found") is False:
@@ -79,13 +79,13 @@ class OrderIndex:
     async def refresh(self, deadline: Deadline) -> None:
         """Makes visible to searches what was written so far."""
         async with self._call("indices.refresh", deadline):
-            await self._client.indices.refresh(index=self._alias)
+            await self._client.indices.refresh(index=self.alias)
 
     async def open(self, deadline: Deadline) -> PointInTime:
         """A new point in time; the caller closes it."""
         open_time = datetime.now(UTC)
         async with self._call("open_point_in_time", deadline):
-            opened = await self._client.open_point_in_time(index=self._alias, keep_alive=_KEEP_ALIVE)
+            opened = await self._client.open_point_in_time(index=self.alias, keep_alive=_KEEP_ALIVE)
         return PointInTime(opened["id"], open_time)
 
     async def close(self, point: PointInTime) -> None:
@@ -122,10 +122,10 @@ class OrderIndex:
     async def _call(self, operation: str, deadline: Deadline) -> AsyncIterator[None]:
         attributes = {
             DB_SYSTEM_NAME: "elasticsearch",
-            DB_COLLECTION_NAME: self._alias,
+            DB_COLLECTION_NAME: self.alias,
             DB_OPERATION_NAME: operation,
         }
-        name = f"{operation} {self._alias}"
+        name = f"{operation} {self.alias}"
         with self._tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):
             try:
                 async with asyncio.timeout(deadline.within(self._call_seconds)):

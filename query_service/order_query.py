@@ -61,6 +61,16 @@ def search_query(request: queries_pb2.SearchOrdersRequest) -> OrderQuery:
     return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, repr(text)), found, counted)
 
 
+def watch_digest(asked: queries_pb2.OrderFilter) -> bytes:
+    """The same for all watches that may continue one another, of a normalized filter."""
+    return _digest("WatchOrders", asked, ordering.NEWEST_FIRST, "")
+
+
+def summaries_digest(asked: queries_pb2.OrderFilter) -> bytes:
+    """The same for all lists of customers that may continue one another, of a normalized filter."""
+    return _digest("ListCustomerSummaries", asked, ordering.NEWEST_FIRST, "")
+
+
 def _request(query: Mapping[str, Any], order: Ordering) -> dict[str, Any]:
     return {"query": query, "sort": order.to_sort(), "source": ["view"], "track_total_hits": False}
 

@@ -47,7 +47,7 @@ class OrderReads:
             Overloaded: too many wait already.
         """
         if len(self._flights) >= self._most_waiting and order_id not in self._flights:
-            raise Overloaded
+            raise Overloaded("too many orders are being read at once")
         try:
             async with asyncio.timeout(deadline.within(_LONGEST_SECONDS)):
                 return await self._flights.do(order_id, partial(self._read, order_id, seen))

@@ -46,4 +46,18 @@ class QuerySettings(ServiceSettings):
         ge=0,
         description="Points in time left open in Elasticsearch, some minutes each, for lists that may be continued.",
     )
+    watch_poll_seconds: float = Field(
+        default=0.5, gt=0, le=60, description="Between two looks for changes while somebody watches."
+    )
+    watch_heartbeat_seconds: float = Field(
+        default=15.0, gt=0, le=600, description="How long a watch is silent before it says that nothing changed."
+    )
+    watches_at_once: int = Field(
+        default=2000, ge=1, description="Watches of one process, beyond which calls are refused (OVERLOADED)."
+    )
+    watch_kept_changes: int = Field(
+        default=10_000,
+        ge=1,
+        description="Changes kept in memory for all watches; one that falls further behind reads the index itself.",
+    )
     resume_token_seconds: int = Field(default=86400, ge=1, description="How long a resume token is valid.")

@@ -24,5 +24,11 @@ def in_ten_thousandths(money: money_pb2.Money) -> int:
     return _in_nanos(money) // 10**5
 
 
+def of_ten_thousandths(amount: int, currency: str) -> money_pb2.Money:
+    """The amount of so many 10^-4 of a unit."""
+    units, rest = divmod(amount, 10**4)
+    return money_pb2.Money(currency_code=currency, units=units, nanos=rest * 10**5)
+
+
 def _in_nanos(money: money_pb2.Money) -> int:
     return int(money.units) * _NANOS + int(money.nanos)

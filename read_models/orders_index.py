@@ -13,6 +13,8 @@ from orderflow.orders.v1 import order_pb2, views_pb2
 from read_models.money import in_ten_thousandths
 from read_models.text import fold_text
 
+TOTAL_PARTS = 10**9
+"""Elasticsearch sums in floating point, exactly only up to 2^53: so totals are summed in two parts."""
 _STATUSES = {number: name.removeprefix("ORDER_STATUS_") for name, number in order_pb2.OrderStatus.items()}
 _ENRICHMENTS = {number: name.removeprefix("ENRICHMENT_STATE_") for name, number in views_pb2.EnrichmentState.items()}
 
@@ -35,12 +37,15 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
     Args:
         project_time_us: when the document is written, in microseconds since 1970.
     """
+    total_e4 = in_ten_thousandths(view.total_amount)
     return {
         "order_id": view.order_id,
         "customer_id": view.customer_id,
         "status": _STATUSES[view.status],
         "currency": view.total_amount.currency_code,
-        "total_e4": in_ten_thousandths(view.total_amount),
+        "total_e4": total_e4,
+        "total_high": total_e4 // TOTAL_PARTS,
+        "total_low": total_e4 % TOTAL_PARTS,
         "create_time_us": _in_microseconds(view.create_time),
         "update_time_us": _in_microseconds(view.update_time),
         "create_month": datetime.fromtimestamp(view.create_time.seconds, UTC).isoformat()[:7],
@@ -60,14 +65,15 @@ def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
 
 
 def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
-    """What an order is found by: each text with the path of its field in the view."""
+    """What an order is found by: each text with the path of its field in the view; of who was erased no address."""
     yield "order_id", view.order_id
     yield "customer_name", view.customer_name
     yield "customer_email", view.customer_email
     yield from (("item_names", each) for each in view.item_names)
     yield from (("items.sku", each.sku) for each in view.items)
     yield "tracking_number", view.tracking_number
-    yield "address_full", view.address_full
+    if view.enrichment_state != views_pb2.ENRICHMENT_STATE_ERASED:
+        yield "address_full", view.address_full
 
 
 def _in_microseconds(time: Timestamp) -> int:

@@ -1,6 +1,7 @@
 """A read model of its own for a test: an index in the real Elasticsearch, written as the projector writes it."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from elasticsearch import AsyncElasticsearch
 from elasticsearch.helpers import async_bulk
@@ -29,6 +30,19 @@ class ReadModel:
     async def delete(self) -> None:
         """Deletes it, if it is still there."""
         await self.client.indices.delete(index=self.index, ignore_unavailable=True)
+
+    @asynccontextmanager
+    async def next_generation(self) -> AsyncIterator[str]:
+        """An empty index of the next generation, which the alias does not name yet."""
+        index = f"{self.alias}-000002"
+        await self.client.indices.create(index=index, **orders_index.index_body())
+        yield index
+        await self.client.indices.delete(index=index)
+
+    async def switch(self, index: str) -> None:
+        """Lets the alias name another index instead, as a rebuild does."""
+        remove = {"remove": {"index": self.index, "alias": self.alias}}
+        await self.client.indices.update_aliases(actions=[remove, {"add": {"index": index, "alias": self.alias}}])
 
     async def put(self, *views: OrderView) -> None:
         """Writes views and makes them visible to searches."""

@@ -64,6 +64,7 @@ async def test_a_written_order_is_found_at_once_though_it_was_not_there_a_moment
     await read_model.write([order])
     answer = await queries.get(order.order_id, min_version=1)  # overrules what the cache says
     assert (answer.order, answer.freshness.source) == (order, READ_SOURCE_READ_MODEL)
+    assert answer.freshness.wait_duration.ToNanoseconds() == 0
 
     other = an_order()
     assert (await refusal_of(queries.get(other.order_id))).reason == "ORDER_NOT_FOUND"
@@ -82,7 +83,10 @@ async def test_a_process_that_died_while_it_read_is_not_waited_for_long(
     assert (await queries.get(order.order_id, seconds=20)).order == order
 
 
-async def test_a_flushed_cache_costs_one_read_an_order(read_model: ReadModel, redis: "Redis", queries: Queries) -> None:
+async def test_a_flushed_cache_costs_one_read_an_order(
+    read_model: ReadModel, redis: "Redis", start_service: StartService
+) -> None:
+    queries = await start_service(**_PATIENT)
     orders = [an_order() for _ in range(20)]
     await read_model.write(orders)
     for _ in range(2):
@@ -93,7 +97,7 @@ async def test_a_flushed_cache_costs_one_read_an_order(read_model: ReadModel, re
         await redis.delete(*(f"order:read:{order.order_id}" for order in orders))  # the database has other tests, too
 
 
-async def test_without_the_cache_too_all_share_a_read_and_who_gives_up_takes_it_from_nobody(
+async def test_all_share_a_read_without_the_cache_too_and_who_gives_up_ends_it_for_nobody(
     read_model: ReadModel, start_service: StartService
 ) -> None:
     order = an_order()

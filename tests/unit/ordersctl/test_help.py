@@ -4,7 +4,7 @@ from tests.unit.ordersctl.conftest import Run
 
 _ORDER = (
     *("create", "add-item", "remove-item", "pay", "refund", "confirm", "ship", "deliver", "cancel"),
-    *("get", "list", "search", "history"),
+    *("get", "list", "search", "history", "at", "diff", "watch"),
 )
 COMMANDS = [
     ("demo",),

@@ -23,7 +23,6 @@ _REFUSALS = {
         ("ReadModelUnavailable", "READ_MODEL_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
         ("Overloaded", "OVERLOADED", grpc.StatusCode.RESOURCE_EXHAUSTED),
         ("EventLogUnavailable", "STORE_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
-        ("NotOffered", "NOT_IMPLEMENTED", grpc.StatusCode.UNIMPLEMENTED),
     ],
 )
 def test_a_refusal_has_the_contracts_reason_and_code(name: str, reason: str, code: grpc.StatusCode) -> None:
@@ -32,4 +31,4 @@ def test_a_refusal_has_the_contracts_reason_and_code(name: str, reason: str, cod
 
 
 def test_no_refusal_is_missing_here() -> None:
-    assert len(_REFUSALS) == 6
+    assert len(_REFUSALS) == 5

@@ -29,6 +29,8 @@ def test_a_document_has_what_queries_need_and_the_view_itself() -> None:
         "status": "SHIPPED",
         "currency": "EUR",
         "total_e4": 200_000,
+        "total_high": 0,
+        "total_low": 200_000,
         "create_time_us": 1796083198123456,
         "update_time_us": 1796083204123456,
         "create_month": "2026-11",
@@ -57,6 +59,12 @@ def test_documents_that_hold_something_else_have_another_number() -> None:
     )
 
 
+def test_who_was_erased_is_not_found_by_the_address_either() -> None:
+    view = _view()
+    view.enrichment_state = views_pb2.ENRICHMENT_STATE_ERASED
+    assert "address_full" not in dict(orders_index.searched_texts(view))
+
+
 def test_the_view_comes_back_out_of_its_document() -> None:
     assert orders_index.view_of(orders_index.document(_view(), project_time_us=0)) == _view()
 
@@ -79,7 +87,9 @@ def test_the_mapping_has_exactly_the_fields_of_a_document() -> None:
 )
 def test_totals_compare_whatever_their_currency(currency: str, units: int, nanos: int, e4: int) -> None:
     event = created(total=money_pb2.Money(currency_code=currency, units=units, nanos=nanos))
-    assert orders_index.document(orders.evolve(None, event, 1), project_time_us=0)["total_e4"] == e4
+    document = orders_index.document(orders.evolve(None, event, 1), project_time_us=0)
+    assert document["total_e4"] == document["total_high"] * orders_index.TOTAL_PARTS + document["total_low"] == e4
+    assert max(document["total_high"], document["total_low"]) <= 1.1 * 10**9
 
 
 def test_even_a_view_of_no_creation_has_a_document() -> None:

@@ -593,9 +593,10 @@ class WatchOrdersRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """From an earlier answer to the same watch: continue with the changes after
-    it instead of starting from the present state. One that is too old to
-    continue from is refused with TOKEN_INVALID: start anew.
+    """From an earlier answer to the same watch: continue with what comes after
+    it, on any server, instead of starting from the present state. Valid for a
+    day unless the server is told otherwise, then refused with TOKEN_INVALID:
+    start anew.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:
@@ -623,7 +624,9 @@ class WatchOrdersResponse(_message.Message):
 
     @_typing.final
     class CaughtUp(_message.Message):
-        """Marks the end of the present state: what follows are changes."""
+        """Marks that everything up to a moment after the call began has been sent;
+        what follows are changes.
+        """
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -651,17 +654,38 @@ class WatchOrdersResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Reset(_message.Message):
+        """Says that the read model was rebuilt, so that what you have is no base for
+        changes any more.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ORDER_FIELD_NUMBER: _builtins.int
     REMOVED_ORDER_ID_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     removed_order_id: _builtins.str
-    """Id of an order that the filter no longer admits: forget it."""
-    resume_token: _builtins.str
-    """Opaque and URL-safe: continues with what comes after this message. May be
-    empty until the first `caught_up`.
+    """Id of an order that the filter no longer admits: forget it, if you have
+    it. Comes for every change of an order that the filter does not admit but
+    might have admitted before, so also for orders that were never sent; an
+    order of another customer or currency, or created at another time, than
+    the filter admits is never named.
     """
+    resume_token: _builtins.str
+    """Opaque and URL-safe: continues with what comes after this message."""
     @_builtins.property
     def order(self) -> _views_pb2.OrderView:
         """An order that the filter admits, as it is now: replace what you have,
@@ -670,11 +694,17 @@ class WatchOrdersResponse(_message.Message):
 
     @_builtins.property
     def caught_up(self) -> Global___WatchOrdersResponse.CaughtUp:
-        """All orders of the present state have been sent."""
+        """All orders of the present state, or all changes since the resume token,
+        have been sent.
+        """
 
     @_builtins.property
     def heartbeat(self) -> Global___WatchOrdersResponse.Heartbeat:
         """Nothing happened for a while."""
+
+    @_builtins.property
+    def reset(self) -> Global___WatchOrdersResponse.Reset:
+        """Forget all orders: the present state follows, and then `caught_up`."""
 
     def __init__(
         self,
@@ -683,13 +713,14 @@ class WatchOrdersResponse(_message.Message):
         removed_order_id: _builtins.str = ...,
         caught_up: Global___WatchOrdersResponse.CaughtUp | None = ...,
         heartbeat: Global___WatchOrdersResponse.Heartbeat | None = ...,
+        reset: Global___WatchOrdersResponse.Reset | None = ...,
         resume_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "change", b"change", "heartbeat", b"heartbeat", "order", b"order", "removed_order_id", b"removed_order_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "change", b"change", "heartbeat", b"heartbeat", "order", b"order", "removed_order_id", b"removed_order_id", "reset", b"reset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "change", b"change", "heartbeat", b"heartbeat", "order", b"order", "removed_order_id", b"removed_order_id", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "change", b"change", "heartbeat", b"heartbeat", "order", b"order", "removed_order_id", b"removed_order_id", "reset", b"reset", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["order", "removed_order_id", "caught_up", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["order", "removed_order_id", "caught_up", "heartbeat", "reset"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

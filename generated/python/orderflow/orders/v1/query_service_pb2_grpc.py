@@ -57,8 +57,7 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -136,8 +135,7 @@ class OrderQueryServiceServicer:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def GetOrder(self, request, context):
@@ -166,9 +164,16 @@ class OrderQueryServiceServicer:
 
     def WatchOrders(self, request, context):
         """Sends the orders that a filter admits, then every change to them as it
-        becomes visible, until the client cancels. Changes to one order come in
-        order of version; versions may be skipped, and an order may come again
-        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+        becomes visible, until the client cancels. No change is left out between
+        the present state and the changes, nor between a broken call and the one
+        that continues it. Changes to one order come in order of version; versions
+        may be skipped, and an order may come again unchanged. Reading slowly is
+        fine: the server waits, and then sends each order as it is by then.
+
+        The server ends a watch now and then, at the latest when the connection's
+        age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+        cannot follow the read model: call again with the last token. Refused with
+        OVERLOADED when it has as many watches as it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,16 +188,16 @@ class OrderQueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCustomerSummary(self, request, context):
-        """Reads a customer's orders in figures. Not offered yet: refused with
-        NOT_IMPLEMENTED.
+        """Reads a customer's orders in figures; all zero for a customer without
+        orders, or one that nobody registered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerSummaries(self, request, context):
-        """Lists customers with their orders in figures, as a stream of chunks. Not
-        offered yet: refused with NOT_IMPLEMENTED.
+        """Lists customers with their orders in figures, in order of their id, as a
+        stream of chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,8 +281,7 @@ class OrderQueryService:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

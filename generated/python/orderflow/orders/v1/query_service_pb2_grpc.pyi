@@ -58,8 +58,7 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -79,21 +78,28 @@ class OrderQueryServiceStub:
     """
     WatchOrders: _grpc.UnaryStreamMultiCallable[_queries_pb2.WatchOrdersRequest, _queries_pb2.WatchOrdersResponse]
     """Sends the orders that a filter admits, then every change to them as it
-    becomes visible, until the client cancels. Changes to one order come in
-    order of version; versions may be skipped, and an order may come again
-    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+    becomes visible, until the client cancels. No change is left out between
+    the present state and the changes, nor between a broken call and the one
+    that continues it. Changes to one order come in order of version; versions
+    may be skipped, and an order may come again unchanged. Reading slowly is
+    fine: the server waits, and then sends each order as it is by then.
+
+    The server ends a watch now and then, at the latest when the connection's
+    age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+    cannot follow the read model: call again with the last token. Refused with
+    OVERLOADED when it has as many watches as it may.
     """
     GetOrderHistory: _grpc.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]
     """Reads what happened to an order, event by event, from the event store
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]
-    """Reads a customer's orders in figures. Not offered yet: refused with
-    NOT_IMPLEMENTED.
+    """Reads a customer's orders in figures; all zero for a customer without
+    orders, or one that nobody registered.
     """
     ListCustomerSummaries: _grpc.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]
-    """Lists customers with their orders in figures, as a stream of chunks. Not
-    offered yet: refused with NOT_IMPLEMENTED.
+    """Lists customers with their orders in figures, in order of their id, as a
+    stream of chunks.
     """
 
 @_typing.type_check_only
@@ -129,8 +135,7 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -147,21 +152,28 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     """
     WatchOrders: _aio.UnaryStreamMultiCallable[_queries_pb2.WatchOrdersRequest, _queries_pb2.WatchOrdersResponse]  # type: ignore[assignment]
     """Sends the orders that a filter admits, then every change to them as it
-    becomes visible, until the client cancels. Changes to one order come in
-    order of version; versions may be skipped, and an order may come again
-    unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+    becomes visible, until the client cancels. No change is left out between
+    the present state and the changes, nor between a broken call and the one
+    that continues it. Changes to one order come in order of version; versions
+    may be skipped, and an order may come again unchanged. Reading slowly is
+    fine: the server waits, and then sends each order as it is by then.
+
+    The server ends a watch now and then, at the latest when the connection's
+    age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+    cannot follow the read model: call again with the last token. Refused with
+    OVERLOADED when it has as many watches as it may.
     """
     GetOrderHistory: _aio.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]  # type: ignore[assignment]
     """Reads what happened to an order, event by event, from the event store
     itself: never stale. Refused with ORDER_NOT_FOUND.
     """
     GetCustomerSummary: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]  # type: ignore[assignment]
-    """Reads a customer's orders in figures. Not offered yet: refused with
-    NOT_IMPLEMENTED.
+    """Reads a customer's orders in figures; all zero for a customer without
+    orders, or one that nobody registered.
     """
     ListCustomerSummaries: _aio.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]  # type: ignore[assignment]
-    """Lists customers with their orders in figures, as a stream of chunks. Not
-    offered yet: refused with NOT_IMPLEMENTED.
+    """Lists customers with their orders in figures, in order of their id, as a
+    stream of chunks.
     """
 
 class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -196,8 +208,7 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or
-    NOT_IMPLEMENTED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
@@ -236,9 +247,16 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.WatchOrdersResponse], _abc.AsyncIterator[_queries_pb2.WatchOrdersResponse]]:
         """Sends the orders that a filter admits, then every change to them as it
-        becomes visible, until the client cancels. Changes to one order come in
-        order of version; versions may be skipped, and an order may come again
-        unchanged. Not offered yet: refused with NOT_IMPLEMENTED.
+        becomes visible, until the client cancels. No change is left out between
+        the present state and the changes, nor between a broken call and the one
+        that continues it. Changes to one order come in order of version; versions
+        may be skipped, and an order may come again unchanged. Reading slowly is
+        fine: the server waits, and then sends each order as it is by then.
+
+        The server ends a watch now and then, at the latest when the connection's
+        age is up (about half an hour), and with READ_MODEL_UNAVAILABLE when it
+        cannot follow the read model: call again with the last token. Refused with
+        OVERLOADED when it has as many watches as it may.
         """
 
     @_abc_1.abstractmethod
@@ -257,8 +275,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.GetCustomerSummaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queries_pb2.GetCustomerSummaryResponse, _abc.Awaitable[_queries_pb2.GetCustomerSummaryResponse]]:
-        """Reads a customer's orders in figures. Not offered yet: refused with
-        NOT_IMPLEMENTED.
+        """Reads a customer's orders in figures; all zero for a customer without
+        orders, or one that nobody registered.
         """
 
     @_abc_1.abstractmethod
@@ -267,8 +285,8 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queries_pb2.ListCustomerSummariesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.ListCustomerSummariesResponse], _abc.AsyncIterator[_queries_pb2.ListCustomerSummariesResponse]]:
-        """Lists customers with their orders in figures, as a stream of chunks. Not
-        offered yet: refused with NOT_IMPLEMENTED.
+        """Lists customers with their orders in figures, in order of their id, as a
+        stream of chunks.
         """
 
 def add_OrderQueryServiceServicer_to_server(servicer: OrderQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
