@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+import orjson
 from elasticsearch import AsyncElasticsearch
 from opentelemetry.semconv.attributes.db_attributes import (
     DB_COLLECTION_NAME,
@@ -19,7 +20,6 @@ from projector.errors import DocumentRejected, Outage, ReadModelAway
 from projector.tracing import Spans, under_each
 
 _MOST_BYTES = 8 * 1024 * 1024
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ async def write_in_bulk(
     results: dict[str, Result] = {}
     for portion in _portions(writes):
         ids = list(portion)
-        lines = [line for both in portion.values() for line in both]
+        lines = b"\n".join(line for both in portion.values() for line in both)
         parents = (span for id_ in ids for span in spans.get(id_, ()))
         try:
             with (
@@ -105,7 +105,14 @@ def _lines(write: Write) -> Sequence[bytes]:
         action = {
             "index": {"_id": write.id, "if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}
         }
-    return [_encode(line).encode() for line in (action, write.body)]
+    return [_encode(line) for line in (action, write.body)]
+
+
+def _encode(line: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(line)
+    except orjson.JSONEncodeError:  # a number beyond 64 bits: it is Elasticsearch that refuses it, and this item alone
+        return json.dumps(line).encode()
 
 
 def _result(item: Mapping[str, Any]) -> Result:
