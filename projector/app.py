@@ -11,7 +11,7 @@ from functools import partial
 
 import grpc
 import structlog
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from opentelemetry import metrics
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -290,7 +290,12 @@ def _rebuilds(settings: ProjectorSettings, neighbors: _Neighbors, patience: Pati
 def _open_elasticsearch(settings: ProjectorSettings) -> AsyncElasticsearch:
     # The client's own spans are no CLIENT spans and lack the index's name: write_in_bulk leaves better ones.
     os.environ.setdefault("OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED", "false")
-    return AsyncElasticsearch(settings.read_es_url, request_timeout=settings.write_timeout_seconds, max_retries=0)
+    return AsyncElasticsearch(
+        settings.read_es_url,
+        request_timeout=settings.write_timeout_seconds,
+        max_retries=0,
+        serializer=OrjsonSerializer(),
+    )
 
 
 def _open_redis(settings: ProjectorSettings) -> "Redis":

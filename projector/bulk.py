@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, TypeAlias, cast
 
+import orjson
 from elasticsearch import AsyncElasticsearch
 from opentelemetry.semconv.attributes.db_attributes import (
     DB_COLLECTION_NAME,
@@ -19,7 +21,6 @@ from projector.errors import DocumentRejected, Outage, ReadModelAway
 from projector.tracing import Spans, under_each
 
 _MOST_BYTES = 8 * 1024 * 1024
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ async def write_in_bulk(
         writers: the alias that the index must have for anything to be written.
     """
     results: dict[str, Result] = {}
-    for portion in _portions(writes):
-        ids = list(portion)
-        lines = [line for both in portion.values() for line in both]
+    for ids, body in _portions(writes):
         parents = (span for id_ in ids for span in spans.get(id_, ()))
         try:
             with (
@@ -75,7 +74,7 @@ async def write_in_bulk(
                 as_outage(),
             ):
                 response = await elasticsearch.bulk(
-                    index=writers or index, operations=cast("Any", lines), require_alias=bool(writers)
+                    index=writers or index, operations=cast("Any", body), require_alias=bool(writers)
                 )
         except ReadModelAway as outage:
             results.update(dict.fromkeys(ids, outage))
@@ -85,30 +84,34 @@ async def write_in_bulk(
     return results
 
 
-def _portions(writes: Iterable[Write]) -> Iterator[dict[str, Sequence[bytes]]]:
-    """The requests' lines by the documents' ids."""
-    portion: dict[str, Sequence[bytes]] = {}
-    size = 0
+def _portions(writes: Iterable[Write]) -> Iterator[tuple[Sequence[str], bytes]]:
+    """The requests' bodies, and the ids of the documents in each."""
+    ids: list[str] = []
+    body = BytesIO()
     for write in writes:
-        lines = _lines(write)
-        size += sum(map(len, lines))
-        if portion and size > _MOST_BYTES:
-            yield portion
-            portion, size = {}, sum(map(len, lines))
-        portion[write.id] = lines
-    if portion:
-        yield portion
+        lines = _encoded(_action(write)) + _encoded(write.body)
+        if ids and body.tell() + len(lines) > _MOST_BYTES:
+            yield ids, body.getvalue()
+            ids, body = [], BytesIO()
+        ids.append(write.id)
+        body.write(lines)
+    if ids:
+        yield ids, body.getvalue()
 
 
-def _lines(write: Write) -> Sequence[bytes]:
-    action: dict[str, Any] = {"create": {"_id": write.id}}
+def _action(write: Write) -> Mapping[str, Any]:
+    if write.over is None:
+        return {"create": {"_id": write.id}}
     if write.over == ANY:
-        action = {"index": {"_id": write.id}}
-    elif write.over is not None:
-        action = {
-            "index": {"_id": write.id, "if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}
-        }
-    return [_encode(line).encode() for line in (action, write.body)]
+        return {"index": {"_id": write.id}}
+    return {"index": {"_id": write.id, "if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}}
+
+
+def _encoded(line: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # a number beyond 64 bits: let Elasticsearch refuse it, and this item alone
+        return json.dumps(line).encode() + b"\n"
 
 
 def _result(item: Mapping[str, Any]) -> Result:

@@ -101,16 +101,28 @@ class Fill:
         views: OrderedDict[str, views_pb2.OrderView] = OrderedDict()
         async with _Writes(self._write) as writes:
             while (events := await self._patience.until_done(shard.next)) is not None:
-                absent = {each.aggregate_id for each in events if each.version > 1} - views.keys()
-                begun = {each.aggregate_id for each in events if each.version == 1}
-                if later := absent - begun - self.unfolded:
+                if written := self._written(events, views):
                     await writes.drain()
-                    views.update(await self._patience.until_done(partial(self._read, later)))
+                    views.update(await self._patience.until_done(partial(self._read, written)))
                 self._fold(events, views)
                 while len(views) > window:
                     await writes.add(_oldest(views))
             while views:
                 await writes.add(_oldest(views))
+
+    def _written(
+        self, events: Sequence[event_log_pb2.RecordedEvent], views: Mapping[str, views_pb2.OrderView]
+    ) -> AbstractSet[str]:
+        """The orders that the events go on with and whose views are not in memory any more."""
+        begun: set[str] = set()
+        later: set[str] = set()
+        for each in events:
+            id_ = each.aggregate_id
+            if each.version == 1:
+                begun.add(id_)
+            elif id_ not in views and id_ not in self.unfolded:
+                later.add(id_)
+        return later - begun
 
     def _fold(
         self, events: Sequence[event_log_pb2.RecordedEvent], views: OrderedDict[str, views_pb2.OrderView]

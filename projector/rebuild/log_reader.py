@@ -114,7 +114,7 @@ class ShardReader:
             self.close()
             raise EventLogAway(f"the log's shard {self._shard} ends before {self._head}")
         self.position = chunk.position
-        return chunk.events
+        return list(chunk.events)  # the container would make each event's object anew for every loop
 
     def close(self) -> None:
         """Ends the stream."""
