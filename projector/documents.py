@@ -18,7 +18,8 @@ from projector.tracing import Spans
 from read_models import orders_index
 
 Views: TypeAlias = Mapping[str, views_pb2.OrderView]
-Revise: TypeAlias = Callable[[Mapping[str, views_pb2.OrderView | None]], Awaitable[Views]]
+Presents: TypeAlias = Mapping[str, views_pb2.OrderView | None]
+Revise: TypeAlias = Callable[[Presents], Awaitable[Views]]
 Page: TypeAlias = Mapping[str, str]
 """The customers' ids by the documents'."""
 

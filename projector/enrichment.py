@@ -31,7 +31,7 @@ from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import views_pb2
 from projector.cached_views import CachedViews
 from projector.customers import Customers, CustomersById
-from projector.documents import Documents, Views
+from projector.documents import Documents, Presents, Views
 from projector.errors import CustomersAway, DocumentRejected
 from projector.tracing import Spans, beside_all, under_each
 from read_models import orders
@@ -39,7 +39,6 @@ from read_models import orders
 _CUSTOMERS_A_SEARCH = 100
 
 Rejections = Mapping[str, DocumentRejected]
-Presents = Mapping[str, views_pb2.OrderView | None]
 
 
 class Enrichment:

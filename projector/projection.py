@@ -8,7 +8,7 @@ from typing import TypeAlias
 from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import views_pb2
 from projector.cached_views import CachedViews
-from projector.documents import Documents, Views
+from projector.documents import Documents, Presents, Views
 from projector.enrichment import Enrichment, is_pending
 from projector.errors import DocumentRejected
 from projector.event_log import EventLog
@@ -86,7 +86,7 @@ class OrderProjection:
         unsure: set[str] = set()
         owed: set[str] = set()
 
-        async def revise(present: Mapping[str, views_pb2.OrderView | None]) -> Views:
+        async def revise(present: Presents) -> Views:
             changed: dict[str, views_pb2.OrderView] = {}
             for id_, before in present.items():
                 failures.pop(id_, None)

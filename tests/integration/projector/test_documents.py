@@ -1,0 +1,47 @@
+"""What a process keeps of documents in memory."""
+
+import asyncio
+
+from elasticsearch import AsyncElasticsearch
+
+from orderflow.orders.v1 import views_pb2
+from projector.documents import Documents, Presents
+from projector.generations import Generations
+from projector.patience import Patience
+from read_models import orders
+from read_models.read_model import ORDERS
+from tests.integration.projector.elasticsearch_proxy import ElasticsearchProxy
+from tests.integration.projector.read_side import ReadSide
+from tests.unit.read_models.builders import confirmed, created
+
+
+async def test_an_answer_that_comes_late_does_not_replace_what_is_newer(read_side: ReadSide, order_id: str) -> None:
+    generations = Generations(read_side.elasticsearch, ORDERS, read_side.prefix)
+    await generations.create_first()
+    proxy = ElasticsearchProxy()
+    async with AsyncElasticsearch(await proxy.start(), max_retries=0) as elasticsearch:
+        patience = Patience(asyncio.Event())
+        documents = Documents(elasticsearch, await generations.live(), patience, cached=100, now_us=lambda: 0)
+
+        async def goes_on(present: Presents) -> dict[str, views_pb2.OrderView]:
+            before = present[order_id]
+            event = confirmed(order_id=order_id) if before else created(order_id=order_id)
+            return {order_id: orders.evolve(before, event, before.version + 1 if before else 1)}
+
+        assert await documents.update([order_id], goes_on, {}) == {}
+        documents.forget([order_id])
+        read, over = asyncio.Event(), asyncio.Event()
+
+        async def held(path: str, _: bytes) -> None:
+            if path.endswith("/_mget") and not read.is_set():
+                read.set()
+                await over.wait()
+
+        proxy.after = held
+        slow = asyncio.create_task(documents.read([order_id]))
+        await read.wait()
+        assert await documents.update([order_id], goes_on, {}) == {}
+        over.set()
+        assert (await slow)[order_id].view.version == 1
+        assert (await documents.read([order_id]))[order_id].view.version == 2
+    await proxy.stop()

@@ -1,0 +1,63 @@
+"""The fold of a customer's events into the customer."""
+
+from typing import get_args
+
+import pytest
+
+from event_schemas.customers import EVENT_TYPES, CustomerEvent
+from orderflow.customers.v1 import customer_pb2, events_pb2
+from read_models import customers
+from tests.unit.read_models.builders import CUSTOMER, at
+
+
+def _registered() -> events_pb2.CustomerRegistered:
+    return events_pb2.CustomerRegistered(
+        customer_id=CUSTOMER, personal_data=_personal("Zoë", "zoe@example.com"), register_time=at(1)
+    )
+
+
+def _updated() -> events_pb2.CustomerUpdated:
+    return events_pb2.CustomerUpdated(
+        customer_id=CUSTOMER, personal_data=_personal("Zoe", "new@example.com"), update_time=at(2)
+    )
+
+
+def _erased() -> events_pb2.CustomerErased:
+    return events_pb2.CustomerErased(customer_id=CUSTOMER, erase_time=at(3))
+
+
+def _personal(name: str, email: str) -> events_pb2.CustomerPersonalData:
+    return events_pb2.CustomerPersonalData(name=name, email=email)
+
+
+_HISTORY: tuple[CustomerEvent, ...] = (_registered(), _updated(), _erased())
+_STATES = (
+    customer_pb2.Customer(
+        customer_id=CUSTOMER, name="Zoë", email="zoe@example.com", version=1, create_time=at(1), update_time=at(1)
+    ),
+    customer_pb2.Customer(
+        customer_id=CUSTOMER, name="Zoe", email="new@example.com", version=2, create_time=at(1), update_time=at(2)
+    ),
+    customer_pb2.Customer(customer_id=CUSTOMER, version=3, create_time=at(1), update_time=at(3), erase_time=at(3)),
+)
+
+
+def test_each_event_changes_what_it_says_and_nothing_else() -> None:
+    customer = None
+    for version, (event, state) in enumerate(zip(_HISTORY, _STATES, strict=True), start=1):
+        before = None if customer is None else customer.SerializeToString()
+        after = customers.evolve(customer, event, version)
+        assert after == state
+        assert customer is None or customer.SerializeToString() == before
+        customer = after
+
+
+def test_every_event_of_customers_is_folded() -> None:
+    assert {type(event) for event in _HISTORY} == set(get_args(CustomerEvent)) == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_name_and_email_are_right_without_what_was_before(version: int) -> None:
+    alone, state = customers.evolve(None, _HISTORY[version - 1], version), _STATES[version - 1]
+    assert (alone.name, alone.email, alone.version) == (state.name, state.email, version)
+    assert alone.HasField("erase_time") == state.HasField("erase_time")
