@@ -9,6 +9,7 @@ too, and the difference between the database's clock and this one's.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 
 import grpc
@@ -18,7 +19,7 @@ from opentelemetry.metrics import Meter
 
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
 from projector.elasticsearch_errors import as_outage
-from projector.errors import EventLogAway
+from projector.errors import EventLogAway, ReadModelAway
 from projector.onlookers import again_and_again
 from projector.rebuild.log_reader import LogReader
 
@@ -118,6 +119,12 @@ class SearchableProbe:
             call.cancel()
 
     async def _is_found(self, event: event_log_pb2.RecordedEvent) -> bool:
+        """Whether a search finds it now; while Elasticsearch is away nothing is found."""
+        with suppress(ReadModelAway):
+            return await self._search(event)
+        return False
+
+    async def _search(self, event: event_log_pb2.RecordedEvent) -> bool:
         order = {"term": {"order_id": event.aggregate_id}}
         seen = {"range": {"version": {"gte": event.version}}}
         with as_outage():
