@@ -319,6 +319,7 @@ def _kafka(settings: ProjectorSettings, group_id: str = "") -> dict[str, str | i
         "auto.offset.reset": "earliest",
         "session.timeout.ms": 6000,  # of a killed process: its partitions wait so long for another
         "heartbeat.interval.ms": 2000,
+        "queued.max.messages.kbytes": 8 * 1024,  # fetched ahead; a batch is a few hundred of them
     }
 
 
