@@ -69,6 +69,7 @@ async def test_a_killed_projector_completes_them_when_it_is_started_again(
     await write_side.stop()
     ids = _publish(write_side, customer_id)
     async with started(settings) as process:
+        await read_side.exists()
         await _are_pending(read_side, ids)
         await read_side.caught_up()
         process.send_signal(signal.SIGKILL)
