@@ -29,7 +29,8 @@ if _version_not_supported:
 
 class ProjectionAdminServiceStub:
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -82,12 +83,13 @@ class ProjectionAdminServiceStub:
 
 class ProjectionAdminServiceServicer:
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     def ListProjections(self, request, context):
         """Lists the projections that this projector runs. Refused with
-        READ_MODEL_UNAVAILABLE while the index cannot be reached.
+        READ_MODEL_UNAVAILABLE while the index or Kafka cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +168,8 @@ class ProjectionAdminServiceServicer:
         entry stays, with its new cause. A message that names no aggregate is
         read again by the program as it is now. All of this happens in the live
         generation and in the kept ones whose mapping the projector writes that is
-        asked; one that does not write the live one's refuses.
+        asked; one that does not write the live one's refuses with
+        READ_MODEL_UNAVAILABLE after half a minute, as it does a skip: ask another.
 
         Safe to repeat at any time. An event that kills the process that projects
         it kills the one that replays it: have its cause removed before. Refused
@@ -247,7 +250,8 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ProjectionAdminService:
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

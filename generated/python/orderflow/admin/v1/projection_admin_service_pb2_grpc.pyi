@@ -30,7 +30,8 @@ GRPC_VERSION: str
 
 class ProjectionAdminServiceStub:
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -39,7 +40,7 @@ class ProjectionAdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProjectionAdminServiceAsyncStub: ...
     ListProjections: _grpc.UnaryUnaryMultiCallable[_projection_admin_service_pb2.ListProjectionsRequest, _projection_admin_service_pb2.ListProjectionsResponse]
     """Lists the projections that this projector runs. Refused with
-    READ_MODEL_UNAVAILABLE while the index cannot be reached.
+    READ_MODEL_UNAVAILABLE while the index or Kafka cannot be reached.
     """
     RebuildProjection: _grpc.UnaryUnaryMultiCallable[_rebuild_pb2.RebuildProjectionRequest, _rebuild_pb2.RebuildProjectionResponse]
     """Makes a read model anew from the event log, in the next generation, and
@@ -94,7 +95,8 @@ class ProjectionAdminServiceStub:
     entry stays, with its new cause. A message that names no aggregate is
     read again by the program as it is now. All of this happens in the live
     generation and in the kept ones whose mapping the projector writes that is
-    asked; one that does not write the live one's refuses.
+    asked; one that does not write the live one's refuses with
+    READ_MODEL_UNAVAILABLE after half a minute, as it does a skip: ask another.
 
     Safe to repeat at any time. An event that kills the process that projects
     it kills the one that replays it: have its cause removed before. Refused
@@ -118,13 +120,14 @@ class ProjectionAdminServiceStub:
 @_typing.type_check_only
 class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProjections: _aio.UnaryUnaryMultiCallable[_projection_admin_service_pb2.ListProjectionsRequest, _projection_admin_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
     """Lists the projections that this projector runs. Refused with
-    READ_MODEL_UNAVAILABLE while the index cannot be reached.
+    READ_MODEL_UNAVAILABLE while the index or Kafka cannot be reached.
     """
     RebuildProjection: _aio.UnaryUnaryMultiCallable[_rebuild_pb2.RebuildProjectionRequest, _rebuild_pb2.RebuildProjectionResponse]  # type: ignore[assignment]
     """Makes a read model anew from the event log, in the next generation, and
@@ -179,7 +182,8 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     entry stays, with its new cause. A message that names no aggregate is
     read again by the program as it is now. All of this happens in the live
     generation and in the kept ones whose mapping the projector writes that is
-    asked; one that does not write the live one's refuses.
+    asked; one that does not write the live one's refuses with
+    READ_MODEL_UNAVAILABLE after half a minute, as it does a skip: ask another.
 
     Safe to repeat at any time. An event that kills the process that projects
     it kills the one that replays it: have its cause removed before. Refused
@@ -202,7 +206,8 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows and rebuilds the projections, and shows what they cannot project.
-    Served by the projector, any of several; retry on UNAVAILABLE.
+    Served by the projector, any of several; retry on UNAVAILABLE. Any call can
+    also be refused with INVALID_FIELD. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
@@ -212,7 +217,7 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_projection_admin_service_pb2.ListProjectionsResponse, _abc.Awaitable[_projection_admin_service_pb2.ListProjectionsResponse]]:
         """Lists the projections that this projector runs. Refused with
-        READ_MODEL_UNAVAILABLE while the index cannot be reached.
+        READ_MODEL_UNAVAILABLE while the index or Kafka cannot be reached.
         """
 
     @_abc_1.abstractmethod
@@ -303,7 +308,8 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         entry stays, with its new cause. A message that names no aggregate is
         read again by the program as it is now. All of this happens in the live
         generation and in the kept ones whose mapping the projector writes that is
-        asked; one that does not write the live one's refuses.
+        asked; one that does not write the live one's refuses with
+        READ_MODEL_UNAVAILABLE after half a minute, as it does a skip: ask another.
 
         Safe to repeat at any time. An event that kills the process that projects
         it kills the one that replays it: have its cause removed before. Refused

@@ -108,9 +108,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     has come in.
     """
     ERROR_REASON_VERSION_MISMATCH: _ErrorReason.ValueType  # 17
-    """`expected_version` is not the aggregate's current version, which the
-    metadata of `ErrorInfo` names. Read again, decide again, and send the
-    command with the version you saw.
+    """`expected_version` is not the aggregate's current version, or the version
+    to be skipped not the quarantine entry's; the metadata of `ErrorInfo` names
+    the right one. Read again, decide again, and send the command with the
+    version you saw.
     """
     ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT: _ErrorReason.ValueType  # 18
     """The query side did not reach the wanted version or consistency token in
@@ -120,13 +121,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     keeps automatic retries from multiplying the wait.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 19
-    """The event store cannot be reached, or the outcome of a commit is unknown.
+    """The event store cannot be reached (or, by a query of the past, the command
+    service that has it), or the outcome of a commit is unknown.
     Retry with backoff and the same request id: it takes effect at most once.
     Without a request id the first attempt may have taken effect: read first.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
-    """The server has as much work as it can do and refused this call before it
-    began. Retry after the delay in `google.rpc.RetryInfo`.
+    """The server has as much work or as many watches as it can do, or other
+    commands to the same aggregate were faster again and again; nothing was
+    stored. Retry after the delay in `google.rpc.RetryInfo`.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
     """The caller is over its own limit of calls. Retry after the delay in
@@ -139,8 +142,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 23
     """The caller is known and may not call this method. Do not retry."""
     ERROR_REASON_READ_MODEL_UNAVAILABLE: _ErrorReason.ValueType  # 24
-    """The read model or its cache cannot be reached. Commands are not affected.
-    Retry with backoff.
+    """The read model's index cannot be reached; or, in ProjectionAdminService,
+    Kafka, the event log or the customers that a call needs. A cache that is
+    away is no reason. Commands are not affected. Retry with backoff.
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 25
     """This server does not offer what was asked for. Do not retry."""
@@ -165,8 +169,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 40
     """There is no such entry in the quarantine; a replay may have removed it."""
     ERROR_REASON_CANNOT_SKIP_CREATION: _ErrorReason.ValueType  # 41
-    """The version that is to be skipped is the aggregate's first: no later event
-    can be folded without it. Remove the cause and replay.
+    """The version that is to be skipped is an order's first: no later event can
+    be folded without it. Remove the cause and replay.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -264,9 +268,10 @@ ERROR_REASON_INSUFFICIENT_STOCK: ErrorReason.ValueType  # 16
 has come in.
 """
 ERROR_REASON_VERSION_MISMATCH: ErrorReason.ValueType  # 17
-"""`expected_version` is not the aggregate's current version, which the
-metadata of `ErrorInfo` names. Read again, decide again, and send the
-command with the version you saw.
+"""`expected_version` is not the aggregate's current version, or the version
+to be skipped not the quarantine entry's; the metadata of `ErrorInfo` names
+the right one. Read again, decide again, and send the command with the
+version you saw.
 """
 ERROR_REASON_EVENTUAL_CONSISTENCY_TIMEOUT: ErrorReason.ValueType  # 18
 """The query side did not reach the wanted version or consistency token in
@@ -276,13 +281,15 @@ again makes sense, and the trailing metadata `grpc-retry-pushback-ms: -1`
 keeps automatic retries from multiplying the wait.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 19
-"""The event store cannot be reached, or the outcome of a commit is unknown.
+"""The event store cannot be reached (or, by a query of the past, the command
+service that has it), or the outcome of a commit is unknown.
 Retry with backoff and the same request id: it takes effect at most once.
 Without a request id the first attempt may have taken effect: read first.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
-"""The server has as much work as it can do and refused this call before it
-began. Retry after the delay in `google.rpc.RetryInfo`.
+"""The server has as much work or as many watches as it can do, or other
+commands to the same aggregate were faster again and again; nothing was
+stored. Retry after the delay in `google.rpc.RetryInfo`.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
 """The caller is over its own limit of calls. Retry after the delay in
@@ -295,8 +302,9 @@ Obtain new credentials and retry.
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 23
 """The caller is known and may not call this method. Do not retry."""
 ERROR_REASON_READ_MODEL_UNAVAILABLE: ErrorReason.ValueType  # 24
-"""The read model or its cache cannot be reached. Commands are not affected.
-Retry with backoff.
+"""The read model's index cannot be reached; or, in ProjectionAdminService,
+Kafka, the event log or the customers that a call needs. A cache that is
+away is no reason. Commands are not affected. Retry with backoff.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 25
 """This server does not offer what was asked for. Do not retry."""
@@ -321,8 +329,8 @@ ListProjections shows no lag, and ask again.
 ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 40
 """There is no such entry in the quarantine; a replay may have removed it."""
 ERROR_REASON_CANNOT_SKIP_CREATION: ErrorReason.ValueType  # 41
-"""The version that is to be skipped is the aggregate's first: no later event
-can be folded without it. Remove the cause and replay.
+"""The version that is to be skipped is an order's first: no later event can
+be folded without it. Remove the cause and replay.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

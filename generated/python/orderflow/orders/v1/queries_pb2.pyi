@@ -334,7 +334,7 @@ class SearchOrdersRequest(_message.Message):
     query: _builtins.str
     """What must be found in the order id, the customer's name and e-mail
     address, the items' names and SKUs, the tracking number or the shipping
-    address. Case and accents do not matter. Words are of letters and digits,
+    address (of a customer who was erased no address). Case and accents do not matter. Words are of letters and digits,
     and every other character separates them: "o'brian@example.com" is four
     words, "2.5" two.
 
@@ -594,9 +594,9 @@ class WatchOrdersRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """From an earlier answer to the same watch: continue with what comes after
-    it, on any server, instead of starting from the present state. Valid for a
-    day unless the server is told otherwise, then refused with TOKEN_INVALID:
-    start anew.
+    it, on any server, instead of starting from the present state. The filter
+    must be the same, otherwise it is refused with TOKEN_INVALID; so is a token
+    older than a day, unless the server is told otherwise: start anew.
     """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:

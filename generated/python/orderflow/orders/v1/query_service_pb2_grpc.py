@@ -140,8 +140,10 @@ class OrderQueryServiceServicer:
 
     def GetOrder(self, request, context):
         """Reads one order. Refused with ORDER_NOT_FOUND when there is none that the
-        caller may see; with `min_version` or a token that names the order the
-        server first waits for it.
+        caller may see. With `min_version` or a token that names the order the
+        server first waits for it, and then refuses with
+        EVENTUAL_CONSISTENCY_TIMEOUT instead; with a token that names its customer
+        it waits until the order shows that one's change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +183,9 @@ class OrderQueryServiceServicer:
 
     def GetOrderHistory(self, request, context):
         """Reads what happened to an order, event by event, from the event store
-        itself: never stale. Refused with ORDER_NOT_FOUND.
+        itself: never stale. No chunk is sent when nothing happened after
+        `after_version`; to continue, pass the last version received. Refused with
+        ORDER_NOT_FOUND when there is no such order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,7 +201,9 @@ class OrderQueryServiceServicer:
 
     def ListCustomerSummaries(self, request, context):
         """Lists customers with their orders in figures, in order of their id, as a
-        stream of chunks.
+        stream of chunks. A continuation goes on after the last customer in a new
+        point in time, as `freshness` says: no customer comes twice, but figures
+        may be of another moment than the first ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

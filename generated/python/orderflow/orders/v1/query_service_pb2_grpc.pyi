@@ -67,8 +67,10 @@ class OrderQueryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OrderQueryServiceAsyncStub: ...
     GetOrder: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetOrderRequest, _queries_pb2.GetOrderResponse]
     """Reads one order. Refused with ORDER_NOT_FOUND when there is none that the
-    caller may see; with `min_version` or a token that names the order the
-    server first waits for it.
+    caller may see. With `min_version` or a token that names the order the
+    server first waits for it, and then refuses with
+    EVENTUAL_CONSISTENCY_TIMEOUT instead; with a token that names its customer
+    it waits until the order shows that one's change.
     """
     ListOrders: _grpc.UnaryStreamMultiCallable[_queries_pb2.ListOrdersRequest, _queries_pb2.ListOrdersResponse]
     """Lists orders, newest first unless asked otherwise, as a stream of chunks."""
@@ -91,7 +93,9 @@ class OrderQueryServiceStub:
     """
     GetOrderHistory: _grpc.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]
     """Reads what happened to an order, event by event, from the event store
-    itself: never stale. Refused with ORDER_NOT_FOUND.
+    itself: never stale. No chunk is sent when nothing happened after
+    `after_version`; to continue, pass the last version received. Refused with
+    ORDER_NOT_FOUND when there is no such order.
     """
     GetCustomerSummary: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]
     """Reads a customer's orders in figures; all zero for a customer without
@@ -99,7 +103,9 @@ class OrderQueryServiceStub:
     """
     ListCustomerSummaries: _grpc.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]
     """Lists customers with their orders in figures, in order of their id, as a
-    stream of chunks.
+    stream of chunks. A continuation goes on after the last customer in a new
+    point in time, as `freshness` says: no customer comes twice, but figures
+    may be of another moment than the first ones.
     """
 
 @_typing.type_check_only
@@ -141,8 +147,10 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOrder: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetOrderRequest, _queries_pb2.GetOrderResponse]  # type: ignore[assignment]
     """Reads one order. Refused with ORDER_NOT_FOUND when there is none that the
-    caller may see; with `min_version` or a token that names the order the
-    server first waits for it.
+    caller may see. With `min_version` or a token that names the order the
+    server first waits for it, and then refuses with
+    EVENTUAL_CONSISTENCY_TIMEOUT instead; with a token that names its customer
+    it waits until the order shows that one's change.
     """
     ListOrders: _aio.UnaryStreamMultiCallable[_queries_pb2.ListOrdersRequest, _queries_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Lists orders, newest first unless asked otherwise, as a stream of chunks."""
@@ -165,7 +173,9 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     """
     GetOrderHistory: _aio.UnaryStreamMultiCallable[_queries_pb2.GetOrderHistoryRequest, _queries_pb2.GetOrderHistoryResponse]  # type: ignore[assignment]
     """Reads what happened to an order, event by event, from the event store
-    itself: never stale. Refused with ORDER_NOT_FOUND.
+    itself: never stale. No chunk is sent when nothing happened after
+    `after_version`; to continue, pass the last version received. Refused with
+    ORDER_NOT_FOUND when there is no such order.
     """
     GetCustomerSummary: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerSummaryRequest, _queries_pb2.GetCustomerSummaryResponse]  # type: ignore[assignment]
     """Reads a customer's orders in figures; all zero for a customer without
@@ -173,7 +183,9 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     """
     ListCustomerSummaries: _aio.UnaryStreamMultiCallable[_queries_pb2.ListCustomerSummariesRequest, _queries_pb2.ListCustomerSummariesResponse]  # type: ignore[assignment]
     """Lists customers with their orders in figures, in order of their id, as a
-    stream of chunks.
+    stream of chunks. A continuation goes on after the last customer in a new
+    point in time, as `freshness` says: no customer comes twice, but figures
+    may be of another moment than the first ones.
     """
 
 class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -218,8 +230,10 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_queries_pb2.GetOrderResponse, _abc.Awaitable[_queries_pb2.GetOrderResponse]]:
         """Reads one order. Refused with ORDER_NOT_FOUND when there is none that the
-        caller may see; with `min_version` or a token that names the order the
-        server first waits for it.
+        caller may see. With `min_version` or a token that names the order the
+        server first waits for it, and then refuses with
+        EVENTUAL_CONSISTENCY_TIMEOUT instead; with a token that names its customer
+        it waits until the order shows that one's change.
         """
 
     @_abc_1.abstractmethod
@@ -266,7 +280,9 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.GetOrderHistoryResponse], _abc.AsyncIterator[_queries_pb2.GetOrderHistoryResponse]]:
         """Reads what happened to an order, event by event, from the event store
-        itself: never stale. Refused with ORDER_NOT_FOUND.
+        itself: never stale. No chunk is sent when nothing happened after
+        `after_version`; to continue, pass the last version received. Refused with
+        ORDER_NOT_FOUND when there is no such order.
         """
 
     @_abc_1.abstractmethod
@@ -286,7 +302,9 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queries_pb2.ListCustomerSummariesResponse], _abc.AsyncIterator[_queries_pb2.ListCustomerSummariesResponse]]:
         """Lists customers with their orders in figures, in order of their id, as a
-        stream of chunks.
+        stream of chunks. A continuation goes on after the last customer in a new
+        point in time, as `freshness` says: no customer comes twice, but figures
+        may be of another moment than the first ones.
         """
 
 def add_OrderQueryServiceServicer_to_server(servicer: OrderQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

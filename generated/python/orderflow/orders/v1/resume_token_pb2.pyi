@@ -39,13 +39,13 @@ class ResumeTokenContents(_message.Message):
     call must have in common.
     """
     last_order_id: _builtins.str
-    """Id of the last order sent: the tiebreak."""
+    """Id of the last order sent, the tiebreak; or of the last customer."""
     remaining: _builtins.int
     """How many of the limit are left; 0: there was none or it was reached, so
     that the continued call's own limit counts.
     """
     index_generation: _builtins.str
-    """Generation of the read model that was read."""
+    """Generation of the read model that a watch follows; empty in lists."""
     pit_id: _builtins.str
     """The point in time that was read from, while it is worth asking for; empty
     otherwise.
@@ -53,7 +53,7 @@ class ResumeTokenContents(_message.Message):
     @_builtins.property
     def sort_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sort values of the last order sent, one per sort key, as the index gave
-        them.
+        them; of a watch, its position and that of the present state's end.
         """
 
     def __init__(

@@ -138,7 +138,9 @@ class OrderView(_message.Message):
 
     @_builtins.property
     def shipping_address(self) -> _address_pb2.Address:
-        """Where the order goes; unset once erased."""
+        """Where the order goes. Stays when the customer was erased, but no search
+        finds the order by it then.
+        """
 
     @_builtins.property
     def estimated_delivery_time(self) -> _timestamp_pb2.Timestamp:
