@@ -59,6 +59,8 @@ class Backfill:
             if not self._held_up:
                 _log.warning("pending orders cannot be completed now", cause=str(outage))
             self._held_up = True
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the projection goes on without it
+            _log.exception("pending orders cannot be completed", error=type(error).__name__)
         else:
             self._held_up = False
             if completed:

@@ -8,10 +8,12 @@ import structlog
 from cachetools import LRUCache
 from redis.exceptions import RedisError
 
+from orderflow.orders.v1 import views_pb2
 from projector.documents import Document
 from service_kit.view_cache import CachedView, ViewCache
 
 _AT_ONCE = 500
+_BYTES_AT_ONCE = 1024 * 1024
 _RETRY_SECONDS = 1.0
 _log = structlog.get_logger("projector")
 
@@ -46,7 +48,9 @@ class CachedViews:
         """
         if not documents or not await self._live():
             return
-        self._owed.update({id_: self._entry(document) for id_, document in documents.items()})
+        for id_, document in documents.items():
+            if document.view is not None:
+                self._owe(id_, self._entry(document.view, document.project_time_us))
         if not self._away:
             await self.pay()
 
@@ -60,7 +64,7 @@ class CachedViews:
     async def pay(self) -> None:
         """Puts what is owed, as far as the cache takes it."""
         try:
-            while some := dict(islice(self._owed.items(), _AT_ONCE)):
+            while some := self._portion():
                 await self._cache.put_all(some)
                 for id_, entry in some.items():
                     if self._owed.get(id_) is entry:
@@ -74,12 +78,28 @@ class CachedViews:
                 _log.info("cache back, and up to date")
             self._away = False
 
-    def _entry(self, document: Document) -> CachedView:
-        view = document.view
+    def _owe(self, id_: str, entry: CachedView) -> None:
+        """Notes an entry, unless a newer one is owed: what was read longer ago may come later."""
+        owed = self._owed.get(id_)
+        if owed is None or (owed.version, owed.source_version) <= (entry.version, entry.source_version):
+            self._owed[id_] = entry
+
+    def _portion(self) -> Mapping[str, CachedView]:
+        """Some of what is owed: few enough, and small enough, for one call."""
+        some: dict[str, CachedView] = {}
+        size = 0
+        for id_, entry in islice(self._owed.items(), _AT_ONCE):
+            size += len(entry.view)
+            if some and size > _BYTES_AT_ONCE:
+                break
+            some[id_] = entry
+        return some
+
+    def _entry(self, view: views_pb2.OrderView, project_time_us: int) -> CachedView:
         return CachedView(
             generation=self._generation,
             version=view.version,
             source_version=view.customer_version,
             view=view.SerializeToString(),
-            project_time_us=document.project_time_us,
+            project_time_us=project_time_us,
         )

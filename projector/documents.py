@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+import structlog
 from cachetools import LRUCache
 from elasticsearch import AsyncElasticsearch
+from google.protobuf.message import DecodeError
 
 from orderflow.orders.v1 import views_pb2
 from projector.bulk import State, Write, write_in_bulk
@@ -24,13 +26,20 @@ Page: TypeAlias = Mapping[str, str]
 """The customers' ids by the documents'."""
 
 _PAGE = 500
+_PLACE_BYTES = 4096
+_log = structlog.get_logger("projector")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it was read or written."""
+    """A document as it was read or written.
 
-    view: views_pb2.OrderView
+    Args:
+        view: None where what is there cannot be read: then it is made anew from the event log, by the order's next
+            event or by the auditor.
+    """
+
+    view: views_pb2.OrderView | None
     project_time_us: int
     state: State
 
@@ -39,8 +48,8 @@ class Documents:
     """Reads and writes the documents of one generation by id.
 
     Args:
-        cached: how many documents are kept in memory. A kept one may be outdated: then its write conflicts,
-            and it is read again.
+        cached: how many documents are kept in memory, a large one counting as several. A kept one may be outdated:
+            then its write conflicts, and it is read again.
         now_us: the time in microseconds since 1970.
     """
 
@@ -57,7 +66,7 @@ class Documents:
         self._generation = generation
         self._index = generation.index
         self._patience = patience
-        self._cache: LRUCache[str, Document] = LRUCache(cached)
+        self._cache: LRUCache[str, Document] = LRUCache(cached, lambda each: min(cached, _places(each)))
         self._now_us = now_us
 
     async def update(self, ids: Collection[str], revise: Revise, spans: Spans) -> Mapping[str, DocumentRejected]:
@@ -148,11 +157,7 @@ class Documents:
             if "error" in found:
                 raise ReadModelAway(found["error"]["type"])
             if found["found"]:
-                documents[found["_id"]] = Document(
-                    orders_index.view_of(found["_source"]),
-                    found["_source"]["project_time_us"],
-                    State(found["_seq_no"], found["_primary_term"]),
-                )
+                documents[found["_id"]] = _document(found)
                 self._keep(found["_id"], documents[found["_id"]])
         return documents
 
@@ -206,6 +211,19 @@ class Documents:
             )
         hits: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
         return hits
+
+
+def _document(found: Mapping[str, Any]) -> Document:
+    state = State(found["_seq_no"], found["_primary_term"])
+    try:
+        return Document(orders_index.view_of(found["_source"]), found["_source"]["project_time_us"], state)
+    except (KeyError, TypeError, ValueError, DecodeError) as error:
+        _log.error("a document cannot be read", order_id=found["_id"], error=type(error).__name__)
+        return Document(None, 0, state)
+
+
+def _places(document: Document) -> int:
+    return 1 + (document.view.ByteSize() // _PLACE_BYTES if document.view else 0)
 
 
 def _written_with(customer_id: str, version: int) -> Mapping[str, Any]:

@@ -79,6 +79,7 @@ class Enrichment:
         await self._documents.refresh()
         for portion in _portions({id_: customer.version for id_, customer in told.items()}):
             async for page in self._documents.of_customers(portion):
+                self._documents.forget(page.keys())  # it may be another process that has written them since
                 page_spans = {order_id: spans.get(customer_id, ()) for order_id, customer_id in page.items()}
                 for order_id, cause in (await self._bring(page.keys(), told, page_spans)).items():
                     rejected[page[order_id]] = cause
@@ -154,11 +155,16 @@ def _followed(view: views_pb2.OrderView, told: CustomersById) -> views_pb2.Order
     if customer is None or customer.version <= view.customer_version:
         return view
     after = orders.with_customer(view, customer)
-    return orders.pending(after) if is_pending(view) else after
+    return orders.pending(after) if is_pending(view) and not _is_erased(after) else after
 
 
 def _marked(view: views_pb2.OrderView) -> views_pb2.OrderView:
-    return view if is_pending(view) else orders.pending(view)
+    return view if is_pending(view) or _is_erased(view) else orders.pending(view)
+
+
+def _is_erased(view: views_pb2.OrderView) -> bool:
+    """Whether its customer was erased, which is for ever."""
+    return view.enrichment_state == views_pb2.ENRICHMENT_STATE_ERASED
 
 
 def _of(spans: Spans, ids: Collection[str]) -> Iterator[Span]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from projector.errors import BrokersAway
 from projector.offsets import TopicOffsets
 from projector.quarantine_records import headers_of
 from service_kit.cloudevents import NotAnEvent, event_of
@@ -64,7 +65,7 @@ class GroupLag:
         self._thread.shutdown(wait=False)
 
     def _messages(self, firsts: Sequence[TopicPartition]) -> Sequence[Message]:
-        """The message at each of these places."""
+        """The message at each of these places; BrokersAway where they do not come."""
         messages: dict[tuple[str | None, int | None], Message] = {}
         if not firsts:
             return []
@@ -75,6 +76,8 @@ class GroupLag:
                 if message.error() is None:
                     messages.setdefault((message.topic(), message.partition()), message)
         self._consumer.unassign()
+        if len(messages) < len(firsts):
+            raise BrokersAway("Kafka does not answer: the oldest messages could not be read in time")
         return list(messages.values())
 
 

@@ -60,7 +60,8 @@ class OrderProjection:
     async def version_of(self, order_id: str) -> int:
         """The version that an order's document has; 0 where there is none."""
         documents = await self._documents.read([order_id])
-        return documents[order_id].view.version if order_id in documents else 0
+        view = documents[order_id].view if order_id in documents else None
+        return view.version if view else 0
 
     async def follow_customers(
         self, events: Mapping[str, CustomerVersions], spans: Spans, skips: Skips = NO_SKIPS
@@ -105,6 +106,7 @@ class OrderProjection:
 
         rejected = await self._documents.update(events.keys(), revise, spans)
         failures.update({id_: Failure(written[id_], cause) for id_, cause in rejected.items()})
+        self._documents.forget(events.keys() - written.keys())  # no conflict has shown whether what is kept is newest
         await self._views.put(await self._documents.read(events.keys()))  # unchanged ones, too: a crash may have cut it
         if owed:
             self._enrichment.owing.set()

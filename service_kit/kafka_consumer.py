@@ -64,6 +64,8 @@ class BatchConsumer:
         self._at_round = at_round
         self._attempts: dict[Partition, Attempts] = {}
         self._counted: list[TopicPartition] = []
+        self._lost: set[Partition] = set()
+        """Partitions taken away since the batch in hand was read; given back or not, others may have gone further."""
         self._given = False
         self._holding = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
@@ -124,6 +126,7 @@ class BatchConsumer:
     def _consume(self) -> list[Message]:
         """What has arrived. To ask for a whole batch at once would wait for it to fill up."""
         first = self._consumer.poll(_POLL_SECONDS)
+        self._lost.clear()
         return [] if first is None else [first, *self._consumer.consume(self._batch_size - 1, 0)]
 
     async def _finish(self, handler: Handler, messages: Sequence[Message], stop: asyncio.Event) -> None:
@@ -206,9 +209,11 @@ class BatchConsumer:
 
     async def _commit(self, offsets: Iterable[TopicPartition]) -> None:
         """Commits; a group that moved on without us reads the batch again, which changes nothing."""
-        owned = {(each.topic, each.partition) for each in await self._call(self._consumer.assignment)}
-        ours = [each for each in offsets if (each.topic, each.partition) in owned]
-        await self._call(self._commit_now, ours)
+        await self._call(self._commit_ours, list(offsets))
+
+    def _commit_ours(self, offsets: Sequence[TopicPartition]) -> None:
+        owned = {(each.topic, each.partition) for each in self._consumer.assignment()} - self._lost
+        self._commit_now([each for each in offsets if (each.topic, each.partition) in owned])
 
     def _commit_now(self, offsets: list[TopicPartition]) -> None:
         if not offsets:
@@ -249,6 +254,7 @@ class BatchConsumer:
         revoked = {(each.topic, each.partition) for each in partitions}
         taken = [each for each in self._counted if (each.topic, each.partition) in revoked]
         self._commit_now(taken)  # the next owner is not to blame the work that it takes over
+        self._lost |= revoked
 
     async def _call(self, function: Callable[..., Returned], *args: Any, **kwargs: Any) -> Returned:
         """Runs a client call on the client's thread; a cancelled caller still lets it finish."""

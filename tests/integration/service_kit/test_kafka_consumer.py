@@ -340,6 +340,50 @@ async def test_a_batch_finished_between_two_assignments_leaves_no_partition_paus
                 await eventually(all_committed, what="messages of every partition finished")
 
 
+async def test_a_partition_that_comes_back_while_a_batch_is_held_keeps_what_others_have_committed(topic: Topic) -> None:
+    for partition in range(PARTITIONS):
+        topic.produce(f"{partition}", partition=partition)
+    begun, release, first, second = asyncio.Event(), asyncio.Event(), Handled(), Handled()
+
+    async def waits(messages: Sequence[Message]) -> None:
+        begun.set()
+        await release.wait()
+        await first.handle(messages)
+
+    with capture_logs() as entries:
+
+        async def all_back() -> bool:
+            counts = [each["count"] for each in entries if each["event"] == "partitions assigned"]
+            return counts[1:].count(PARTITIONS) == 1
+
+        async with consuming(topic.consumer(hold_seconds=0.1), Doing(waits)):
+            await begun.wait()
+            async with consuming(topic.consumer(), second):
+
+                async def shared() -> bool:
+                    return bool(second.values)
+
+                await eventually(shared, what="partitions for the second member")
+                for partition in range(PARTITIONS):
+                    topic.produce(f"{partition} new", partition=partition)
+
+                async def gone_further() -> list[int] | None:
+                    return [partition for partition, offset in topic.committed().items() if offset == 2] or None
+
+                taken = await eventually(gone_further, what="a second member beyond the first one's batch")
+            before = topic.committed()
+            await eventually(all_back, what="all partitions given back")
+            release.set()
+
+            async def read_again() -> bool:
+                return len(first.values) >= PARTITIONS and all(topic.committed().values())
+
+            await eventually(read_again, what="what the second member has left")
+        after = topic.committed()
+    assert taken
+    assert all(after[partition] >= before[partition] for partition in taken)
+
+
 async def test_a_check_tells_whether_the_brokers_answer(topic: Topic) -> None:
     consumer = topic.consumer()
     async with consuming(consumer, Handled()):

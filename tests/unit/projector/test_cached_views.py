@@ -78,3 +78,22 @@ async def test_no_view_of_a_generation_that_readers_do_not_see_is_put() -> None:
     live = True
     await views.put(_documents("a", version=2))
     assert cache.versions == {"a": 2}
+
+
+async def test_what_was_read_longer_ago_does_not_replace_what_is_owed() -> None:
+    cache = CacheInMemory()
+    views = CachedViews(cache, generation=1, live=_live)
+    cache.away = True
+    await views.put(_documents("a", version=2))
+    await views.put(_documents("a", version=1))
+    cache.away = False
+    await views.pay()
+    assert cache.versions == {"a": 2}
+
+
+async def test_a_call_has_as_many_views_as_the_cache_takes_in_time() -> None:
+    cache = CacheInMemory()
+    views = CachedViews(cache, generation=1, live=_live)
+    large = {id_: views_pb2.OrderView(order_id=id_, version=1, address_full="x" * 600_000) for id_ in "abc"}
+    await views.put({id_: Document(view, 0, State(0, 1)) for id_, view in large.items()})
+    assert (cache.calls, cache.versions) == (3, {"a": 1, "b": 1, "c": 1})
