@@ -13,6 +13,7 @@ from query_service.changed_orders import ChangedOrder, ChangedOrders, Head
 from query_service.errors import Overloaded, ReadModelUnavailable
 
 _PATIENCE_SECONDS = 10.0
+_KIB = 1024
 _log = structlog.get_logger("query_service.change_feed")
 
 
@@ -38,7 +39,7 @@ class ChangeFeed:
     Args:
         poll_seconds: between two looks at the index.
         most_watchers: beyond which more are refused.
-        most_kept: changes kept for all, about.
+        most_kept: changes kept for all, about; one counts once for each KiB of its view.
     """
 
     def __init__(self, changed: ChangedOrders, *, poll_seconds: float, most_watchers: int, most_kept: int) -> None:
@@ -50,7 +51,7 @@ class ChangeFeed:
         self._polling: asyncio.Task[None] | None = None
         self._head: Head | None = None
         self._kept: deque[Batch] = deque()
-        self._kept_count = 0
+        self._kept_weight = 0
         self._news = asyncio.Event()
         self._well_at = 0.0
         self._failure: ReadModelUnavailable | None = None
@@ -111,6 +112,9 @@ class ChangeFeed:
                 await self._poll()
             except ReadModelUnavailable as error:
                 self._failed(error)
+            except Exception as error:  # noqa: BLE001  # a task that ends tells nobody
+                _log.exception("changes cannot be followed, for a reason that was not foreseen")
+                self._failed(ReadModelUnavailable(f"the index of orders was not understood ({type(error).__name__})"))
             else:
                 self._well_at, self._failure = time.monotonic(), None
             await asyncio.sleep(self._poll_seconds)
@@ -150,13 +154,18 @@ class ChangeFeed:
 
     def _keep(self, after: int, to: int, orders: Sequence[ChangedOrder]) -> None:
         self._kept.append(Batch(after, to, orders, _by_customer(orders)))
-        self._kept_count += len(orders) + 1
-        while self._kept_count > self._most_kept:
-            self._kept_count -= len(self._kept.popleft().orders) + 1
+        self._kept_weight += _weight(orders)
+        while self._kept_weight > self._most_kept:
+            self._kept_weight -= _weight(self._kept.popleft().orders)
 
     def _keep_nothing(self) -> None:
         self._kept.clear()
-        self._kept_count = 0
+        self._kept_weight = 0
+
+
+def _weight(orders: Sequence[ChangedOrder]) -> int:
+    """What a batch counts; something even if it is empty."""
+    return 1 + sum(1 + len(each.view) // _KIB for each in orders)
 
 
 def _by_customer(orders: Iterable[ChangedOrder]) -> Mapping[str, Sequence[ChangedOrder]]:

@@ -13,13 +13,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
+from google.protobuf.message import DecodeError
 
+from orderflow.orders.v1 import views_pb2
 from query_service.errors import ReadModelUnavailable
 from query_service.order_filter import Condition
 
 _PAGE_SIZE = 200
 _FILTERED_BY = ["order_id", "customer_id", "status", "currency", "total_e4", "create_time_us", "tracking_number"]
+_log = structlog.get_logger("query_service.changed_orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,21 @@ class ChangedOrders:
         """
         async with self._call():
             stats = await self._client.indices.stats(index=self._alias, metric="docs", level="shards")
-        ((index, state),) = stats["indices"].items()
-        (copies,) = state["shards"].values()
-        (position,) = [each["seq_no"]["global_checkpoint"] for each in copies if each["routing"]["primary"]]
-        return Head(index, f"{index}/{state['uuid']}", position)
+        try:
+            ((index, state),) = stats["indices"].items()
+            (copies,) = state["shards"].values()
+            (position,) = [each["seq_no"]["global_checkpoint"] for each in copies if each["routing"]["primary"]]
+            return Head(index, f"{index}/{state['uuid']}", position)
+        except (KeyError, TypeError, ValueError) as error:  # its shard is not assigned, or not started
+            raise ReadModelUnavailable("the index of orders has no shard that answers") from error
 
     async def refresh(self, index: str) -> None:
         """Lets everything be found that was written so far."""
         async with self._call():
-            await self._client.indices.refresh(index=index)
+            answer = await self._client.indices.refresh(index=index)
+        shards = answer["_shards"]
+        if shards["failed"] or not shards["successful"]:  # which is no error to Elasticsearch
+            raise ReadModelUnavailable("the index of orders was not refreshed")
 
     async def between(
         self, index: str, after: int, to: int, conditions: Sequence[Condition]
@@ -89,13 +99,15 @@ class ChangedOrders:
         """The orders that meet the conditions and whose last change lies between two positions, in its order.
 
         An order that changes while this is read is left out, or comes as it was: its new change lies after `to`.
+        A document that is no order's is left out with a line in the log; once repaired, it has changed.
         """
         while after < to:
             async with self._call():
                 answer = await self._client.search(index=index, **_request(after, to, conditions))
             hits = answer["hits"]["hits"]
-            if hits:
-                yield [_changed(hit) for hit in hits]
+            orders = [order for hit in hits if (order := _changed(hit))]
+            if orders:
+                yield orders
             if len(hits) < _PAGE_SIZE:
                 return
             after = hits[-1]["sort"][0]
@@ -120,6 +132,19 @@ def _request(after: int, to: int, conditions: Sequence[Condition]) -> dict[str, 
     }
 
 
-def _changed(hit: Mapping[str, Any]) -> ChangedOrder:
-    fields = dict(hit["_source"])
-    return ChangedOrder(hit["sort"][0], fields, base64.b64decode(fields.pop("view")))
+def _changed(hit: Mapping[str, Any]) -> ChangedOrder | None:
+    source = hit["_source"]
+    try:
+        fields = {name: source[name] for name in _FILTERED_BY}
+        view = _view(source)
+    except (KeyError, TypeError, ValueError, DecodeError) as error:
+        _log.warning("document is no order", document_id=hit["_id"], error=type(error).__name__)
+        return None
+    return ChangedOrder(hit["sort"][0], fields, view)
+
+
+def _view(source: Mapping[str, Any]) -> bytes:
+    view = base64.b64decode(source["view"])
+    if views_pb2.OrderView.FromString(view).order_id != source["order_id"]:
+        raise ValueError("the view is another order's")
+    return view

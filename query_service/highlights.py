@@ -14,8 +14,15 @@ from read_models.text import fold_text
 
 _BEGIN, _END = "<", ">"  # folding leaves neither
 _FIELD = "search_text"
+_MOST_ANALYZED = 999_999
+"""Characters; of an order with more (Elasticsearch would refuse the whole search) only these are shown."""
 REQUEST: Mapping[str, Any] = {
-    "highlight": {"fields": {_FIELD: {"number_of_fragments": 0}}, "pre_tags": [_BEGIN], "post_tags": [_END]}
+    "highlight": {
+        "fields": {_FIELD: {"number_of_fragments": 0}},
+        "pre_tags": [_BEGIN],
+        "post_tags": [_END],
+        "max_analyzed_offset": _MOST_ANALYZED,
+    }
 }
 """What a search asks Elasticsearch for, to be shown here."""
 
@@ -41,7 +48,8 @@ def _segments(text: str, marked: str) -> Iterator[queries_pb2.HighlightSegment]:
     """The text in pieces that matched or did not; as one that did where its words cannot be told apart."""
     words = iter(_words(marked))
     folded = [(piece, fold_text(piece).split()) for piece in _pieces(text)]
-    pieces = [(piece, any(matched for _, matched in islice(words, len(inside)))) for piece, inside in folded]
+    matches = [[matched for _, matched in islice(words, len(inside))] for _, inside in folded]
+    pieces = [(piece, any(matched)) for (piece, _), matched in zip(folded, matches, strict=True)]
     if [word for _, inside in folded for word in inside] != [word for word, _ in _words(marked)]:
         pieces = [(text, True)]
     for matched, group in groupby(pieces, key=lambda piece: piece[1]):

@@ -62,6 +62,10 @@ class OrderCache:
         """Who is to read the order that the cache has not: the caller where the cache does not answer."""
         return await self._asked(partial(self._views.lease, order_id, _LEASE), Lease.OURS)
 
+    async def release(self, order_id: str) -> None:
+        """Lets another read the order that the caller had the lease of and did not put."""
+        await self._asked(partial(self._views.release, order_id), None)
+
     async def put(self, order: StoredOrder) -> None:
         """Keeps the view unless a newer one is kept."""
         view = order.view

@@ -60,8 +60,15 @@ class OrderReads:
             if found is not None and found != seen:
                 return found
             if lease == Lease.NOBODYS:
-                break
+                return await self._fetch(order_id)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        try:
+            return await self._fetch(order_id)
+        except BaseException:  # also when nobody waits any more: others need not wait for the lease's end
+            await self._cache.release(order_id)
+            raise
+
+    async def _fetch(self, order_id: str) -> StoredOrder | None:
         async with self._slots:
             order = await self._index.get(order_id, Deadline(None))  # of all who wait: none's deadline ends it
         if order is None:

@@ -38,7 +38,7 @@ class ResumeTokens:
             TokenInvalid: naming `resume_token`; it is not ours, was changed, has expired, or is of another query.
         """
         try:
-            payload = self._signer.unsign(token, max_age=self._seconds)
+            payload = self._unsigned(token)
             contents = resume_token_pb2.ResumeTokenContents.FromString(
                 base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
             )
@@ -47,3 +47,10 @@ class ResumeTokens:
         if contents.query_digest != query_digest:
             raise TokenInvalid.of(_FIELD, "belongs to other query arguments or another caller")
         return contents
+
+    def _unsigned(self, token: str) -> bytes:
+        payload = self._signer.unsign(token, max_age=self._seconds)
+        signed, _, signature = token.rpartition(".")
+        if self._signer.get_signature(signed) != signature.encode():
+            raise BadSignature("the signature is right, but not spelled as we do")
+        return payload

@@ -58,6 +58,7 @@ class QuerySettings(ServiceSettings):
     watch_kept_changes: int = Field(
         default=10_000,
         ge=1,
-        description="Changes kept in memory for all watches; one that falls further behind reads the index itself.",
+        description="Changes kept in memory for all watches, each counted once per KiB; "
+        "who falls further behind reads the index itself.",
     )
     resume_token_seconds: int = Field(default=86400, ge=1, description="How long a resume token is valid.")

@@ -106,6 +106,14 @@ class ViewCache:
         """
         return Lease(await self._lease(keys=[self._prefix + view_id], args=[_milliseconds(longest)]))
 
+    async def release(self, view_id: str) -> None:
+        """Ends a lease whose holder has nothing to put; an entry stays what it is.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        await cast("Any", self._redis.hdel(self._prefix + view_id, "leased"))
+
     async def put_absent(self, view_id: str, time_to_live: timedelta) -> None:
         """Notes that the read model has no such view, unless the cache holds one; a view put later replaces it.
 

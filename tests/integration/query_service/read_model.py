@@ -39,6 +39,21 @@ class ReadModel:
         yield index
         await self.client.indices.delete(index=index)
 
+    @asynccontextmanager
+    async def unassigned_generation(self) -> AsyncIterator[str]:
+        """The same, on a node that there is not, as after a restart of Elasticsearch: until `assign` moves it."""
+        index = f"{self.alias}-000002"
+        body = orders_index.index_body()
+        body["settings"]["index"]["routing.allocation.require._name"] = "nobody"
+        await self.client.indices.create(index=index, wait_for_active_shards=0, timeout="0s", **body)
+        yield index
+        await self.client.indices.delete(index=index)
+
+    async def assign(self, index: str) -> None:
+        """Lets the index have its shard, and returns when it has."""
+        await self.client.indices.put_settings(index=index, settings={"routing.allocation.require._name": None})
+        await self.client.cluster.health(index=index, wait_for_status="yellow", timeout="30s")
+
     async def switch(self, index: str) -> None:
         """Lets the alias name another index instead, as a rebuild does."""
         remove = {"remove": {"index": self.index, "alias": self.alias}}

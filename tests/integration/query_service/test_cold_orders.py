@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orderflow.common.v1.consistency_pb2 import READ_SOURCE_READ_MODEL
+from query_service import order_cache
 from service_kit.view_cache import CachedView, Lease, ViewCache
 from tests.integration.query_service.client import Queries, Refusal, refusal_of
 from tests.integration.query_service.conftest import StartService, free_port
@@ -114,6 +115,41 @@ async def test_all_share_a_read_without_the_cache_too_and_who_gives_up_ends_it_f
         gate.open()
         assert (await second).order == order
     assert gate.most_waiting == 1
+
+
+async def test_who_gives_up_a_read_leaves_it_to_others_at_once(
+    read_model: ReadModel, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_cache, "_LEASE", timedelta(minutes=5))
+    order = an_order()
+    await read_model.write([order])
+    other = await start_service(**_PATIENT)
+    async with _gate() as gate:
+        queries = await start_service(read_es_url=gate.url, **_PATIENT)
+        gate.close()
+        first = asyncio.create_task(queries.get(order.order_id))
+        await eventually(lambda: _is(gate, 1))
+        first.cancel()
+        assert (await other.get(order.order_id, seconds=30)).order == order
+
+
+async def test_a_read_that_failed_is_waited_for_by_nobody(
+    read_model: ReadModel, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_cache, "_LEASE", timedelta(minutes=5))
+    async with _gate() as gate:
+        servers = [await start_service(read_es_url=gate.url, **_PATIENT) for _ in range(2)]
+        await read_model.delete()
+        order_id = str(uuid.uuid4())
+        gate.close()
+        first = asyncio.create_task(refusal_of(servers[0].get(order_id, seconds=30)))
+        await eventually(lambda: _is(gate, 1))
+        others = [asyncio.create_task(refusal_of(server.get(order_id, seconds=30))) for server in servers]
+        gate.open()
+        refusals = await asyncio.gather(first, *others)
+        assert {(each.code, each.reason) for each in refusals} == {
+            (grpc.StatusCode.UNAVAILABLE, "READ_MODEL_UNAVAILABLE")
+        }
 
 
 @pytest.mark.parametrize("cache_is_away", [True, False], ids=["cache-away", "cache-there"])

@@ -7,6 +7,7 @@ import pytest
 from orderflow.orders.v1 import queries_pb2
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING
 from orderflow.orders.v1.views_pb2 import OrderView
+from read_models import orders_index
 from tests.integration.query_service.client import Queries
 from tests.integration.query_service.read_model import ReadModel
 from tests.integration.query_service.views import CREATE_TIME_US, an_order, euros
@@ -203,6 +204,20 @@ async def test_highlights_come_with_their_orders_chunk_by_chunk(read_model: Read
     await read_model.put(*(an_order() for _ in range(250)))
     for chunk in await queries.search("tea", limit=250):
         assert [each.order_id for each in chunk.highlights] == [each.order_id for each in chunk.orders]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_an_order_of_more_text_than_can_be_highlighted_is_found_all_the_same(
+    read_model: ReadModel, queries: Queries
+) -> None:
+    large = an_order(item_names=["Red lamp", *(f"{chr(0xFDFA) * 199} lamp" for _ in range(500))])
+    small = an_order(item_names=["Green lamp"])
+    assert sum(map(len, orders_index.document(large, project_time_us=1)["search_text"])) > 1_000_000
+    await read_model.put(large, small)
+    chunks = await queries.search("lamp")
+    assert {each.order_id for chunk in chunks for each in chunk.orders} == {large.order_id, small.order_id}
+    shown = {(each.order_id, _marked(each)) for chunk in chunks for each in chunk.highlights}
+    assert {(large.order_id, "Red [lamp]"), (small.order_id, "Green [lamp]")} <= shown
 
 
 async def test_the_best_match_comes_first(read_model: ReadModel, queries: Queries) -> None:

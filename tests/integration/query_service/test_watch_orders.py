@@ -14,6 +14,7 @@ from google.type.money_pb2 import Money
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING, ORDER_STATUS_SHIPPED
 from orderflow.orders.v1.queries_pb2 import OrderFilter, WatchOrdersRequest, WatchOrdersResponse
 from orderflow.orders.v1.views_pb2 import OrderView
+from query_service import change_feed
 from read_models import orders_index
 from tests.integration.query_service.client import Queries, refusal_of
 from tests.integration.query_service.conftest import StartService
@@ -282,6 +283,50 @@ async def test_after_a_rebuild_everything_comes_anew(read_model: ReadModel, quer
             async with watching(queries, filter=_PENDING, resume_token=token) as resumed:
                 await resumed.until_caught_up()
                 assert (resumed.resets, list(resumed.orders)) == (1, [stays.order_id])
+
+
+async def test_an_index_whose_shard_is_not_assigned_ends_watches_and_is_followed_once_it_is(
+    read_model: ReadModel, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "_PATIENCE_SECONDS", 0.1)
+    order = an_order()
+    async with watching(queries) as watched, read_model.unassigned_generation() as index:
+        await watched.until_caught_up()
+        await read_model.switch(index)
+        refusal = await refusal_of(watched.one())
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "READ_MODEL_UNAVAILABLE")
+        async with watching(queries) as too_early:
+            assert (await refusal_of(too_early.one())).reason == "READ_MODEL_UNAVAILABLE"
+        await read_model.assign(index)
+        async with watching(queries) as again:
+            await again.until_caught_up()
+            await read_model.client.index(
+                index=index, id=order.order_id, document=orders_index.document(order, project_time_us=1)
+            )
+            await again.until({order.order_id: 1})
+
+
+async def test_a_document_that_is_no_order_is_passed_over_until_it_is_repaired(
+    read_model: ReadModel, queries: Queries
+) -> None:
+    odd, sound, later = (an_order() for _ in range(3))
+    document = orders_index.document(odd, project_time_us=1)
+    anothers = orders_index.document(an_order(), project_time_us=1)["view"]
+    views = [{**document, "view": view} for view in ("AAA=", "", anothers)]
+    without = {name: value for name, value in document.items() if name != "customer_id"}
+    async with watching(queries) as watched:
+        await watched.until_caught_up()
+        await read_model.write([sound])
+        for each in (*views, without):
+            await read_model.client.index(index=read_model.index, id=odd.order_id, document=each)
+            sound = newer(sound)
+            await read_model.write([sound])
+            await watched.until({sound.order_id: sound.version})
+            async with watching(queries) as fresh:
+                await fresh.until_caught_up()
+                assert list(fresh.orders) == [sound.order_id]
+        await read_model.write([odd, later])
+        await watched.until({sound.order_id: sound.version, odd.order_id: 1, later.order_id: 1})
 
 
 async def test_a_token_is_good_for_its_own_filter_only(queries: Queries) -> None:

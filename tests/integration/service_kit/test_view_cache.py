@@ -255,6 +255,18 @@ async def test_what_is_put_ends_the_lease_and_stays_what_it_is_when_leased_again
     assert (await cache.look_up("o-1"), await cache.look_up("o-2")) == (ENTRY, ABSENT)
 
 
+async def test_a_lease_given_back_is_free_at_once_and_what_is_put_stays(redis: "Redis", cache: Cache) -> None:
+    await cache.lease("o-1", TIME_TO_LIVE)
+    await cache.release("o-1")
+    assert not await redis.exists(f"{cache.prefix}o-1")
+    assert await cache.lease("o-1", TIME_TO_LIVE) == Lease.OURS
+    await cache.put("o-1", ENTRY)
+    await cache.put_absent("o-2", TIME_TO_LIVE)
+    for view_id in ("o-1", "o-2", "o-3"):
+        await cache.release(view_id)
+    assert [await cache.look_up(view_id) for view_id in ("o-1", "o-2", "o-3")] == [ENTRY, ABSENT, None]
+
+
 async def test_a_lease_that_nobody_ends_ends_by_itself(redis: "Redis", cache: Cache) -> None:
     await cache.lease("o-1", timedelta(milliseconds=1))
 

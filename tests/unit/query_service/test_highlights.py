@@ -23,6 +23,7 @@ def _shown(name: str, marked: str) -> str:
         ("Zo\u0308\u00ade x", "<zoe> x", "[Zo\u0308\u00ade] x"),
         ("हिन्दी ガキ", "<हिन्दी> ガキ", "[हिन्दी] ガキ"),
         ("茶壶 Tea", "<茶>壶 tea", "[茶壶] Tea"),
+        ("½ cup red", "<1> 2 cup <red>", "[½] cup [red]"),
         ("3½ \N{DEGREE CELSIUS}", "<31> 2 c", "[3½] \N{DEGREE CELSIUS}"),
     ],
 )

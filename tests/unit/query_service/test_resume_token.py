@@ -53,3 +53,12 @@ def test_a_token_with_one_character_changed_is_refused(data: strategies.DataObje
     other = data.draw(strategies.characters(codec="ascii").filter(lambda each: each != token[place]))
     with pytest.raises(TokenInvalid):
         _TOKENS.read(token[:place] + other + token[place + 1 :], b"query")
+
+
+def test_a_token_is_accepted_in_the_spelling_in_which_it_was_issued_only() -> None:
+    token = _TOKENS.issue(_CONTENTS)  # the last character stands for four bits of six
+    others = [token[:-1] + chr(code) for code in range(128) if chr(code) != token[-1]]
+    others += [token + "=", token + "\n", token[:-1] + "!" + token[-1]]
+    for other in others:
+        with pytest.raises(TokenInvalid):
+            _TOKENS.read(other, b"query")
