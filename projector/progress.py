@@ -1,6 +1,7 @@
 """How far a projection has come, whichever processes do the work."""
 
 import time
+from collections.abc import Sequence
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -32,7 +33,7 @@ class Progress:
             ReadModelUnavailable: the index or Kafka cannot be reached.
         """
         try:
-            generations = [await self._generation(each) for each in await self._generations.all()]
+            generations = await self._all()
             live = next((each for each in generations if each.state == rebuild_pb2.GENERATION_STATE_LIVE), None)
             if live is None:
                 raise ReadModelAway("there is no live generation")
@@ -54,6 +55,16 @@ class Progress:
         if age is not None:
             status.heartbeat_time.FromNanoseconds(time.time_ns() - int(age * 1e9))
         return status
+
+    async def _all(self) -> Sequence[rebuild_pb2.Generation]:
+        """All generations; read anew where one of them is removed meanwhile."""
+        while True:
+            known = await self._generations.all()
+            try:
+                return [await self._generation(each) for each in known]
+            except Outage:
+                if {each.index for each in await self._generations.all()} == {each.index for each in known}:
+                    raise
 
     async def _generation(self, generation: Generation) -> rebuild_pb2.Generation:
         age, messages = Duration(), 0
