@@ -11,20 +11,30 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     OffsetSpec,
 )
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from projector.errors import BrokersAway
 from service_kit.kafka_consumer import Partition
 
-_CALL_SECONDS = 5.0
+_CALL_SECONDS = 2.0
+_SETTLE_SECONDS = 6.0
 _CHECK_SECONDS = 0.8
 
 Offsets = Mapping[Partition, int]
 
+
+def _renew_if_silent(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    cause = error.__cause__ if error else None
+    if isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError._TIMED_OUT:  # noqa: SLF001
+        state.args[0].renew()
+
+
 _until_settled = retry(
     retry=retry_if_exception_type(BrokersAway),
     wait=wait_random_exponential(multiplier=0.02, max=0.5),
-    stop=stop_after_delay(_CALL_SECONDS),
+    stop=stop_after_delay(_SETTLE_SECONDS),
+    before_sleep=_renew_if_silent,
     reraise=True,
 )
 """Brokers refuse for a moment when a topic or group is new to them, or has moved: by a dozen codes, few `retriable`."""
@@ -38,8 +48,14 @@ class TopicOffsets:
     """
 
     def __init__(self, config: Mapping[str, Any], topics: Sequence[str]) -> None:
-        self._admin = AdminClient(dict(config))
+        self._config = dict(config)
+        self._admin = AdminClient(self._config)
         self._topics = list(topics)
+
+    def renew(self) -> None:
+        """Begins anew with a client of its own: one that has seen brokers freeze may get no answers ever after."""
+        old, self._admin = [self._admin], AdminClient(self._config)
+        asyncio.get_running_loop().run_in_executor(None, old.clear)  # to end it waits for its threads
 
     async def check(self) -> None:
         """Returns when the brokers answer."""
