@@ -102,7 +102,7 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
         "kafka_topic_prefix": prefix,
         "read_index_prefix": prefix,
         "drain_seconds": 0.2,
-        "rebuild_lease_seconds": 3,
+        "rebuild_lease_seconds": 60,
         "audit_interval_seconds": 0,
         "probe_interval_seconds": 0,
     }

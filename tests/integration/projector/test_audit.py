@@ -345,7 +345,6 @@ async def test_nobody_is_accused_under_load_nor_after_an_outage_of_redis_nor_in_
         "audit_interval_seconds": 0.1,
         "audit_sample_size": 200,
         "redis_url": f"redis://{redis.address}/0",
-        "rebuild_lease_seconds": 60,
     }
 
     async def audited(*, orders: int) -> None:

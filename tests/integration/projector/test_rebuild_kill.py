@@ -49,6 +49,11 @@ _POINTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _short_lease(settings: Settings) -> None:
+    settings["rebuild_lease_seconds"] = 3
+
+
 @pytest.fixture
 async def proxy() -> AsyncIterator[ElasticsearchProxy]:
     proxy = ElasticsearchProxy()
