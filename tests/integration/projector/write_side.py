@@ -54,7 +54,7 @@ class WriteSide(
         self._recorded: dict[str, list[event_log_pb2.RecordedEvent]] = defaultdict(list)
         self._position = 0
         self._published: set[int] = set()
-        self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": KAFKA_BROKERS, "linger.ms": 0, "enable.idempotence": True})
         self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
         self._server: grpc.aio.Server | None = None
 
