@@ -69,7 +69,7 @@ class Repair:
                 # Only what is read after that is surely not older than what a slow reader puts meanwhile.
                 await self._put(await self._look(order_id))
         except RedisError:
-            pass
+            return False  # it is away: the order is looked at again in the next audits
         return False
 
     async def _look(self, order_id: str) -> Sight:
