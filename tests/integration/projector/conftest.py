@@ -16,6 +16,8 @@ from structlog.typing import EventDict
 
 from projector.app import serve
 from projector.settings import ProjectorSettings
+from read_models.catalog import READ_MODELS
+from read_models.read_model import ReadModel
 from tests.integration.projector.quarantine_client import QuarantineClient
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
@@ -101,6 +103,7 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
         "command_service_address": write_side.address,
         "kafka_topic_prefix": prefix,
         "read_index_prefix": prefix,
+        "projections": "orders",
         "drain_seconds": 0.2,
         "rebuild_lease_seconds": 60,
         "audit_interval_seconds": 0,
@@ -109,10 +112,10 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
+async def running(settings: Settings, read_models: Sequence[ReadModel[Any]] = READ_MODELS) -> AsyncIterator[None]:
     """A projector in this process while the body runs; then it is told to stop, as by SIGTERM."""
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(ProjectorSettings(**settings), stop))
+    serving = asyncio.create_task(serve(ProjectorSettings(**settings), stop, read_models))
     try:
         yield
     finally:

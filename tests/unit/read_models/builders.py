@@ -7,6 +7,7 @@ from google.type import money_pb2
 
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
+from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.orders.v1 import events_pb2, order_pb2
 
 ORDER = "0d5f8d0c-7a44-4b3e-9a43-0c2f6f3d1a01"
@@ -96,3 +97,23 @@ def customer(name: str = "Zoë Łukasz", version: int = 1, *, erased: bool = Fal
         version=version,
         erase_time=at(9) if erased else None,
     )
+
+
+def registered(name: str = "Zoë", email: str = "zoe@example.com") -> customer_events.CustomerRegistered:
+    return customer_events.CustomerRegistered(
+        customer_id=CUSTOMER, personal_data=_personal(name, email), register_time=at(1)
+    )
+
+
+def updated(name: str = "Zoe", email: str = "new@example.com") -> customer_events.CustomerUpdated:
+    return customer_events.CustomerUpdated(
+        customer_id=CUSTOMER, personal_data=_personal(name, email), update_time=at(2)
+    )
+
+
+def erased() -> customer_events.CustomerErased:
+    return customer_events.CustomerErased(customer_id=CUSTOMER, erase_time=at(3))
+
+
+def _personal(name: str, email: str) -> customer_events.CustomerPersonalData:
+    return customer_events.CustomerPersonalData(name=name, email=email)
