@@ -104,7 +104,7 @@ class QuarantineAdmin:
                         continue
         if not left:
             raise QuarantineEntryNotFound(id_)
-        return still_quarantined(left)
+        return worst(left)
 
     async def _live_first(self) -> list[Generation]:
         """The generations that are fed here, as soon as the live one is."""
@@ -115,10 +115,11 @@ class QuarantineAdmin:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def still_quarantined(entries: Sequence[Entry]) -> Entry:
-    """The first of what is left of entries that is still quarantined, or else the first."""
-    bad = (each for each in entries if each is not None and each.state == pb.QUARANTINE_STATE_QUARANTINED)
-    return next(bad, entries[0])
+def worst(left: Sequence[Entry]) -> Entry:
+    """What is left of an entry in several places: the first that is quarantined, or else the first that is kept."""
+    kept = [each for each in left if each is not None]
+    bad = (each for each in kept if each.state == pb.QUARANTINE_STATE_QUARANTINED)
+    return next(bad, kept[0] if kept else None)
 
 
 @asynccontextmanager

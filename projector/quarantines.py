@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from projector.errors import GenerationNotFound, ProjectionNotFound, QuarantineEntryNotFound
 from projector.quarantine import Page, Record, States
-from projector.quarantine_admin import Entry, QuarantineAdmin, still_quarantined
+from projector.quarantine_admin import Entry, QuarantineAdmin, worst
 
 
 class Quarantines:
@@ -51,14 +51,14 @@ class Quarantines:
         return await self._in_each(projection, id_, lambda admin: admin.skip(id_, version, actor, reason))
 
     async def _in_each(self, projection: str, id_: str, work: Callable[[QuarantineAdmin], Awaitable[Entry]]) -> Entry:
-        """Does it where the entry is; answers what is left where it is still quarantined, or else in the first."""
+        """Does it where the entry is; answers the worst of what is left."""
         left: list[Entry] = []
         for each in self._asked(projection, id_):
             with suppress(QuarantineEntryNotFound):
                 left.append(await work(each))
         if not left:
             raise QuarantineEntryNotFound(id_)
-        return still_quarantined(left)
+        return worst(left)
 
     def _asked(self, projection: str, id_: str = "") -> list[QuarantineAdmin]:
         if not projection:

@@ -17,9 +17,10 @@ from structlog.typing import EventDict
 from projector.app import serve
 from projector.settings import ProjectorSettings
 from read_models.catalog import READ_MODELS
+from read_models.orders import ORDERS
 from read_models.read_model import ReadModel
 from tests.integration.projector.quarantine_client import QuarantineClient
-from tests.integration.projector.read_side import ReadSide
+from tests.integration.projector.read_side import ReadModelSide, ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS, READ_ES_URL, REDIS_URL
@@ -87,7 +88,7 @@ async def write_side(prefix: str) -> AsyncIterator[WriteSide]:
 @pytest.fixture
 async def read_side(prefix: str) -> AsyncIterator[ReadSide]:
     async with AsyncElasticsearch(READ_ES_URL, max_retries=0) as elasticsearch, Redis.from_url(REDIS_URL) as redis:
-        read_side = ReadSide(elasticsearch, redis, prefix)
+        read_side = ReadModelSide(elasticsearch, redis, prefix, ORDERS)
         yield read_side
         await read_side.close()
 
