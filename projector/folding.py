@@ -72,9 +72,18 @@ class Folding(Generic[AnyView]):
     def _evolved(self, view: AnyView | None, event: AnyEvent, skips: Collection[int]) -> AnyView:
         if view is not None and event.version in skips:
             return self._read_model.pass_over(view, event.version)
-        if isinstance(event, UnreadableEvent):
-            raise event.cause
-        try:
-            return self._read_model.evolve(view, event.event, event.version)
-        except Exception as error:
-            raise Unfoldable(f"version {event.version} cannot be folded: {type(error).__name__}") from error
+        return evolved(self._read_model, view, event)
+
+
+def evolved(read_model: ReadModel[AnyView], view: AnyView | None, event: AnyEvent) -> AnyView:
+    """The view with its next event.
+
+    Raises:
+        Unprojectable: it cannot be read or folded.
+    """
+    if isinstance(event, UnreadableEvent):
+        raise event.cause
+    try:
+        return read_model.evolve(view, event.event, event.version)
+    except Exception as error:
+        raise Unfoldable(f"version {event.version} cannot be folded: {type(error).__name__}") from error

@@ -26,10 +26,10 @@ from projector.errors import (
     EventsMissing,
     Outage,
     ReadModelAway,
-    Unfoldable,
     Unprojectable,
 )
-from projector.events import Subject, UnreadableEvent, event_of
+from projector.events import Subject, event_of
+from projector.folding import evolved
 from projector.generations import Generation
 from projector.patience import Patience
 from projector.quarantine import Quarantine
@@ -140,13 +140,8 @@ class Fill(Generic[AnyView]):
             raise EventsMissing(f"version {recorded.version} follows {version}")
         if view is not None and recorded.version in self._skips.get(recorded.aggregate_id, ()):
             return self._read_model.pass_over(view, recorded.version)
-        event = event_of(Subject(self._read_model.aggregate, recorded.aggregate_id, recorded.version), recorded)
-        if isinstance(event, UnreadableEvent):
-            raise event.cause
-        try:
-            return self._read_model.evolve(view, event.event, recorded.version)
-        except Exception as error:
-            raise Unfoldable(f"version {recorded.version} cannot be folded: {type(error).__name__}") from error
+        subject = Subject(self._read_model.aggregate, recorded.aggregate_id, recorded.version)
+        return evolved(self._read_model, view, event_of(subject, recorded))
 
     async def _read(self, ids: AbstractSet[str]) -> Views[AnyView]:
         with as_outage():

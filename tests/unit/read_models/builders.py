@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
+from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
 from orderflow.customers.v1 import events_pb2 as customer_events
@@ -87,6 +88,21 @@ def delivered(*, order_id: str = ORDER) -> events_pb2.OrderDelivered:
 
 def cancelled(*, order_id: str = ORDER) -> events_pb2.OrderCancelled:
     return events_pb2.OrderCancelled(order_id=order_id, reason="too late", cancel_time=at(8))
+
+
+def one_of_each() -> tuple[OrderEvent, ...]:
+    """All that can happen to an order."""
+    return (
+        created(),
+        item_added(item("SKU-2"), euros(40)),
+        item_removed("SKU-1", 1, euros(10)),
+        paid(euros(5)),
+        refunded(euros(5)),
+        confirmed(),
+        shipped(),
+        delivered(),
+        cancelled(),
+    )
 
 
 def customer(name: str = "Zoë Łukasz", version: int = 1, *, erased: bool = False) -> customer_pb2.Customer:

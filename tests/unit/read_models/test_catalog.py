@@ -11,41 +11,18 @@ from read_models.read_model import ReadModel
 from tests.unit.read_models.builders import (
     CUSTOMER,
     ORDER,
-    cancelled,
-    confirmed,
     created,
     customer,
-    delivered,
     erased,
-    euros,
-    item,
-    item_added,
-    item_removed,
-    paid,
-    refunded,
+    one_of_each,
     registered,
-    shipped,
     updated,
 )
 
 _FIRST: dict[str, Message] = {"order": created(), "customer": registered()}
 _IDS = {"order": ORDER, "customer": CUSTOMER}
 _EVENTS: dict[type[Message], Message] = {
-    type(each): each
-    for each in (
-        created(item("SKU-9")),
-        item_added(item("SKU-2"), euros(40)),
-        item_removed("SKU-1", 1, euros(10)),
-        paid(euros(5)),
-        refunded(euros(5)),
-        confirmed(),
-        shipped(),
-        delivered(),
-        cancelled(),
-        registered("Ada"),
-        updated(),
-        erased(),
-    )
+    type(each): each for each in (*one_of_each(), registered("Ada"), updated(), erased())
 }
 _ALL = [pytest.param(each, id=each.name) for each in READ_MODELS]
 
