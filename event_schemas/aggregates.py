@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic
+from uuid import UUID, uuid5
 
-from event_schemas import customers, orders
+from event_schemas import customers, inventory, orders
 from event_schemas.event_types import Event, EventTypes
+
+_STOCK_ITEMS = UUID("73746f63-6b5f-5974-a56d-000000000001")  # as the contract of their events says
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +31,7 @@ class Aggregate(Generic[Event]):
 
 ORDER: Aggregate[Any] = Aggregate("order", "orders", orders.EVENT_TYPES, attrgetter("order_id"))
 CUSTOMER: Aggregate[Any] = Aggregate("customer", "customers", customers.EVENT_TYPES, attrgetter("customer_id"))
-AGGREGATES = (ORDER, CUSTOMER)
+STOCK_ITEM: Aggregate[Any] = Aggregate(
+    "stock_item", "inventory", inventory.EVENT_TYPES, lambda event: str(uuid5(_STOCK_ITEMS, event.sku))
+)
+AGGREGATES = (ORDER, CUSTOMER, STOCK_ITEM)
