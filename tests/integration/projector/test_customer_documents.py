@@ -253,6 +253,7 @@ async def test_all_projections_are_listed_by_name_and_measured_by_name(
             return True
 
         await eventually(measured, what="a lag of each")
+        await read_side.caught_up()
         service = projection_admin_service_pb2_grpc.ProjectionAdminServiceStub(channel)
         listed = await service.ListProjections(projection_admin_service_pb2.ListProjectionsRequest())
         assert [(each.name, each.lag_events) for each in listed.projections] == [("customers", 3), ("orders", 0)]
