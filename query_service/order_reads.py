@@ -55,7 +55,7 @@ class OrderReads:
             raise ReadModelUnavailable("the order was not read by the deadline") from error
 
     async def _read(self, order_id: str, seen: StoredOrder | Absent | None) -> StoredOrder | Absent | None:
-        while (lease := await self._cache.lease(order_id)) != Lease.OURS:
+        while (lease := await self._lease(order_id)) != Lease.OURS:
             found = await self._cache.peek(order_id)
             if found is not None and found != seen:
                 return found
@@ -66,6 +66,16 @@ class OrderReads:
             return await self._fetch(order_id)
         except BaseException:  # also when nobody waits any more: others need not wait for the lease's end
             await self._cache.release(order_id)
+            raise
+
+    async def _lease(self, order_id: str) -> Lease:
+        """The cache's answer; a lease that comes when nobody waits for it any more is given back."""
+        leasing = asyncio.create_task(self._cache.lease(order_id))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            if await leasing == Lease.OURS:
+                await self._cache.release(order_id)
             raise
 
     async def _fetch(self, order_id: str) -> StoredOrder | None:
