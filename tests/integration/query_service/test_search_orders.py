@@ -264,6 +264,25 @@ async def test_facets_count_everything_found_and_only_that(read_model: ReadModel
     assert [counts.other_count for counts in chunk.facet_counts] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("count_limit", "total", "is_at_least"),
+    [(0, 30, False), (31, 30, False), (30, 30, False), (29, 29, True), (1, 1, True)],
+)
+async def test_a_total_is_counted_as_far_as_is_asked_for_and_says_so(
+    count_limit: int,
+    total: int,
+    is_at_least: bool,  # noqa: FBT001
+    read_model: ReadModel,
+    queries: Queries,
+) -> None:
+    await read_model.put(*(an_order() for _ in range(30)))
+    asked = {"count_limit": count_limit, "facets": [queries_pb2.FACET_STATUS]}
+    for order_by in ("", "create_time"):
+        (chunk,) = await queries.search("tea", order_by=order_by, **asked)
+        assert (len(chunk.orders), chunk.total, chunk.total_is_at_least) == (30, total, is_at_least)
+        assert [bucket.order_count for bucket in chunk.facet_counts[0].buckets] == [30]
+
+
 async def test_a_filter_narrows_a_search(read_model: ReadModel, queries: Queries) -> None:
     cheap, dear = an_order(total_amount=euros(10)), an_order(total_amount=euros(99))
     await read_model.put(cheap, dear)

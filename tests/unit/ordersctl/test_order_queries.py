@@ -100,6 +100,16 @@ def view(number: int) -> OrderView:
             ),
         ),
         (
+            ("list", "--min-total", "10", "--max-total", "19.99", "--currency", "USD", "--tracking", "T 1"),
+            ListOrdersRequest(
+                filter=OrderFilter(
+                    min_total=Money(currency_code="USD", units=10),
+                    max_total=Money(currency_code="USD", units=19, nanos=990_000_000),
+                    tracking_number="T 1",
+                )
+            ),
+        ),
+        (
             ("history", ORDER, "--after-version", "2"),
             queries_pb2.GetOrderHistoryRequest(order_id=ORDER, after_version=2),
         ),
@@ -120,6 +130,16 @@ def test_a_time_that_is_none_is_wrong_usage(services: Services, run: Run, line: 
     result = run("order", *line, time)
     assert result.exit_code == 2
     assert line[-1] in result.stderr
+    assert services.requests == []
+
+
+@pytest.mark.parametrize("amount", ["ten", "-1", "1e3", "9223372036854775808", "0.0000000001"])
+@pytest.mark.parametrize("option", ["--min-total", "--max-total"])
+def test_an_amount_that_is_none_is_wrong_usage(services: Services, run: Run, option: str, amount: str) -> None:
+    for line in (("list",), ("search", "tea"), ("watch",)):
+        result = run("order", *line, option, amount)
+        assert result.exit_code == 2
+        assert option in result.stderr
     assert services.requests == []
 
 
