@@ -4,24 +4,27 @@ import asyncio
 import uuid
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
 from redis.asyncio import Redis
 
 from orderflow.common.v1.consistency_pb2 import READ_SOURCE_CACHE, READ_SOURCE_READ_MODEL
-from query_service import order_cache
+from query_service import order_cache, order_reads
 from service_kit.view_cache import CachedView, Lease, ViewCache
 from tests.integration.query_service.client import Queries, Refusal, refusal_of
-from tests.integration.query_service.conftest import StartService, free_port
+from tests.integration.query_service.conftest import StartService
 from tests.integration.query_service.gate import Gate, asks, gate
 from tests.integration.query_service.read_model import ReadModel
+from tests.integration.query_service.tokens import token
 from tests.integration.query_service.views import an_order, newer
 from tests.support.eventually import eventually
 from tests.support.servers import READ_ES_URL, REDIS_URL
 
 _PATIENT = {"cache_timeout_seconds": 10}
 """With a cache that answers: on a machine under load the default would take it for one that does not."""
+_AWAY = "redis://127.0.0.1:1/0"
 
 
 async def test_five_hundred_who_ask_at_once_make_one_read(read_model: ReadModel, start_service: StartService) -> None:
@@ -102,7 +105,7 @@ async def test_all_share_a_read_without_the_cache_too_and_who_gives_up_ends_it_f
     order = an_order()
     await read_model.write([order])
     async with _gate_of_reads() as reads:
-        queries = await start_service(read_es_url=reads.http_url, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+        queries = await start_service(read_es_url=reads.http_url, redis_url=_AWAY)
         reads.close()
         first = asyncio.create_task(queries.get(order.order_id))
         await eventually(lambda: reads.holds(1))
@@ -150,6 +153,61 @@ async def test_a_read_that_failed_is_waited_for_by_nobody(
         }
 
 
+async def test_without_the_cache_a_process_remembers_what_it_has_read_a_moment_ago(
+    read_model: ReadModel, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_reads, "_REMEMBERED_SECONDS", 600)
+    queries = await start_service(redis_url=_AWAY)
+    order = an_order()
+    await read_model.write([order])
+    before = await read_model.reads()
+    for _ in range(30):
+        assert (await queries.get(order.order_id)).order == order
+    assert await read_model.reads() - before == 1
+
+
+@pytest.mark.parametrize("seen", [{"min_version": 2}, {"consistency_tokens": [token("stock_item", "x", 1)]}], ids=str)
+async def test_what_is_remembered_is_never_shown_to_who_must_see_the_newest_and_not_older_to_others_after_that(
+    seen: dict[str, Any], read_model: ReadModel, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_reads, "_REMEMBERED_SECONDS", 600)
+    queries = await start_service(redis_url=_AWAY)
+    order = an_order()
+    await read_model.write([order])
+    await queries.get(order.order_id)
+    await read_model.write([newer(order)])
+    answer = await queries.get(order.order_id, **seen)
+    assert answer.order == newer(order)
+    assert answer.freshness.wait_duration.ToNanoseconds() == 0
+    assert (await queries.get(order.order_id)).order == newer(order)
+
+
+async def test_what_is_remembered_is_forgotten_soon(read_model: ReadModel, start_service: StartService) -> None:
+    queries = await start_service(redis_url=_AWAY)
+    order = an_order()
+    await read_model.write([order])
+    await queries.get(order.order_id)
+    await read_model.write([newer(order)])
+
+    async def is_shown() -> bool:
+        return (await queries.get(order.order_id)).order == newer(order)
+
+    await eventually(is_shown, within=5)
+
+
+async def test_with_the_cache_a_process_remembers_nothing(
+    read_model: ReadModel, redis: "Redis", start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_reads, "_REMEMBERED_SECONDS", 600)
+    queries = await start_service(**_PATIENT)
+    order = an_order()
+    await read_model.write([order])
+    await queries.get(order.order_id)
+    await read_model.write([newer(order)])
+    await redis.delete(f"order:read:{order.order_id}")
+    assert (await queries.get(order.order_id)).order == newer(order)
+
+
 @pytest.mark.parametrize("cache_is_away", [True, False], ids=["cache-away", "cache-there"])
 async def test_no_more_are_read_at_once_than_may_and_no_more_wait(
     cache_is_away: bool,  # noqa: FBT001
@@ -159,7 +217,7 @@ async def test_no_more_are_read_at_once_than_may_and_no_more_wait(
     orders = [an_order() for _ in range(8)]
     await read_model.write(orders)
     async with _gate_of_reads() as reads:
-        away = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"} if cache_is_away else {}
+        away = {"redis_url": _AWAY} if cache_is_away else {}
         queries = await start_service(read_es_url=reads.http_url, index_gets_at_once=3, waiting_index_gets=7, **away)
         reads.close()
         calls = [asyncio.create_task(_answer_or_refusal(queries, order.order_id)) for order in orders]
