@@ -50,10 +50,12 @@ class Gate:
         host, _, port = self._server.rpartition(":")
         answers, requests = await asyncio.open_connection(host, int(port))
         asked = asyncio.Event()
-        with suppress(ConnectionError):  # of a client that has gone
-            await asyncio.gather(self._forward(reader, requests, asked), self._back(answers, writer, asked))
-        requests.close()
-        writer.close()
+        try:
+            with suppress(ConnectionError):  # of a client that has gone
+                await asyncio.gather(self._forward(reader, requests, asked), self._back(answers, writer, asked))
+        finally:
+            requests.close()
+            writer.close()
 
     async def _forward(
         self, reader: asyncio.StreamReader, requests: asyncio.StreamWriter, asked: asyncio.Event

@@ -12,6 +12,7 @@ from orderflow.orders.v1.order_pb2 import ORDER_STATUS_PENDING, ORDER_STATUS_SHI
 from orderflow.orders.v1.queries_pb2 import ListOrdersRequest, OrderFilter
 from orderflow.orders.v1.views_pb2 import OrderView
 from tests.integration.query_service.client import Queries
+from tests.integration.query_service.conftest import StartService
 from tests.integration.query_service.process import Server, server
 from tests.integration.query_service.read_model import ReadModel
 from tests.integration.query_service.views import CREATE_TIME_US, an_order, newer
@@ -26,11 +27,17 @@ _WATCHED = quick_or_long(200, 2_000)
 
 
 @pytest.fixture
-async def servers(read_model: ReadModel) -> AsyncIterator[Sequence[Server]]:
-    """One more than are killed."""
+async def mortals(read_model: ReadModel) -> AsyncIterator[Sequence[Server]]:
+    """Servers to be killed."""
     settings = {"read_index_prefix": read_model.prefix, "watch_poll_seconds": 0.05}
     async with AsyncExitStack() as running:
-        yield await asyncio.gather(*(running.enter_async_context(server(**settings)) for _ in range(_KILLS + 1)))
+        yield await asyncio.gather(*(running.enter_async_context(server(**settings)) for _ in range(_KILLS)))
+
+
+@pytest.fixture
+async def last(start_service: StartService) -> Queries:
+    """The server that lives on."""
+    return await start_service(watch_poll_seconds=0.05)
 
 
 class _List:
@@ -58,7 +65,7 @@ class _List:
 
 
 async def test_lists_whose_server_is_killed_have_each_order_once_and_in_order(
-    read_model: ReadModel, servers: Sequence[Server]
+    read_model: ReadModel, mortals: Sequence[Server], last: Queries
 ) -> None:
     orders = [
         an_order(
@@ -74,9 +81,9 @@ async def test_lists_whose_server_is_killed_have_each_order_once_and_in_order(
         for time in (_created, _updated)
     ]
     lists = [_List("create_time desc"), _List("update_time desc")]
-    for number, mortal in enumerate(servers[:-1], start=1):
+    for number, mortal in enumerate(mortals, start=1):
         for each in lists:
-            await each.begin(mortal.queries, until=_ORDERS * number // (_KILLS + 2))
+            await each.begin(mortal.queries, until=_ORDERS * number // (_KILLS + 1) // 2)
         await mortal.kill()
         for each in lists:
             with pytest.raises(grpc.aio.AioRpcError) as broken:
@@ -86,7 +93,7 @@ async def test_lists_whose_server_is_killed_have_each_order_once_and_in_order(
         late = an_order(create_time_us=CREATE_TIME_US + 10**9)
         await read_model.put(*(_touched(each) for each in orders[number :: _ORDERS // _CHANGED]), late)
     for each in lists:
-        await each.begin(servers[-1].queries, until=0)
+        await each.begin(last, until=0)
         await each.end()
     assert [each.ids for each in lists] == expected
 
@@ -107,7 +114,7 @@ def _touched(order: OrderView) -> OrderView:
 
 
 async def test_a_watch_whose_server_is_killed_misses_no_change_before_nor_after(
-    read_model: ReadModel, servers: Sequence[Server]
+    read_model: ReadModel, mortals: Sequence[Server], last: Queries
 ) -> None:
     pending = OrderFilter(statuses=[ORDER_STATUS_PENDING])
     shop = {each.order_id: each for each in (an_order() for _ in range(_WATCHED))}
@@ -126,7 +133,7 @@ async def test_a_watch_whose_server_is_killed_misses_no_change_before_nor_after(
     changing = asyncio.create_task(change())
     orders: dict[str, OrderView] = {}
     token = ""
-    for mortal in servers[:-1]:
+    for mortal in mortals:
         async with watching(mortal.queries, filter=pending, resume_token=token) as watched:
             watched.orders = orders
             await watched.until_caught_up()
@@ -135,7 +142,7 @@ async def test_a_watch_whose_server_is_killed_misses_no_change_before_nor_after(
             with pytest.raises(grpc.aio.AioRpcError):
                 await _changes(watched, 10**9)
             token = watched.token
-    async with watching(servers[-1].queries, filter=pending, resume_token=token) as watched:
+    async with watching(last, filter=pending, resume_token=token) as watched:
         watched.orders = orders
         await watched.until_caught_up()
         over.set()

@@ -382,7 +382,7 @@ class SearchOrdersRequest(_message.Message):
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedScalarFieldContainer[Global___Facet.ValueType]:
-        """Also count all orders found by these."""
+        """Also count all orders found by these, each at most once."""
 
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
