@@ -12,6 +12,7 @@ from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import history, tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
+from ordersctl.get_order import get_order
 from ordersctl.options import MOST_INT64, TOKEN_OPTION, Filter, OrderId, Paging, time_of
 from ordersctl.output import Rows
 
@@ -59,14 +60,7 @@ async def get(
         at_version=at_version,
         as_of_time=as_of_time,
     )
-    try:
-        response = await session.client.call(session.client.queries.GetOrder, request)
-    except CallFailed as failed:
-        in_the_past = at_version is not None or as_of_time is not None
-        if in_the_past and failed.failure.reason == "ORDER_NOT_FOUND":
-            advice = f"`ordersctl order history {order_id}` shows its versions and when each came"
-            raise failed.advised(advice) from failed
-        raise
+    response = await get_order(session.client, request)
     session.output.message(response, tables.order(response.order, response.freshness))
 
 
@@ -127,8 +121,13 @@ async def show_history(
     """Show what happened to an order, event by event."""
     request = queries_pb2.GetOrderHistoryRequest(order_id=order_id, after_version=after_version)
     rows = Rows(session.output, history.event_rows)
-    async for chunk in session.client.stream(session.client.queries.GetOrderHistory, request):
-        rows.add(chunk.events)
+    try:
+        async for chunk in session.client.stream(session.client.queries.GetOrderHistory, request):
+            rows.add(chunk.events)
+    except CallFailed as failed:
+        if failed.failure.reason == "ORDER_NOT_FOUND":  # to the event store itself: no token makes it appear
+            raise failed.advised("check the id") from failed
+        raise
 
 
 async def _show_orders(session: Session, chunks: AsyncIterator[AnyChunk]) -> int:

@@ -165,16 +165,33 @@ def test_a_number_that_no_request_can_hold_is_wrong_usage(
         assert services.requests == []
 
 
-@pytest.mark.parametrize("moment", [("--at-version", "99"), ("--as-of", "2001-01-01")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("get", ORDER, "--at-version", "99"),
+        ("get", ORDER, "--as-of", "2001-01-01"),
+        ("at", ORDER, "99"),
+        ("at", ORDER, "2001-01-01"),
+        ("diff", ORDER, "1", "99"),
+    ],
+)
 def test_of_an_order_that_was_not_there_then_the_history_tells_more(
-    services: Services, run: Run, moment: tuple[str, str]
+    services: Services, run: Run, line: tuple[str, ...]
 ) -> None:
     services.refuse("GetOrder", OrderNotFound("not then"))
-    result = run("--table", "order", "get", ORDER, *moment)
+    result = run("--table", "order", *line)
     assert result.exit_code == 1
     assert f"ordersctl order history {ORDER}" in result.stderr
     assert "--token" not in result.stderr
     assert "--token" in run("--table", "order", "get", ORDER).stderr
+
+
+def test_what_the_event_store_does_not_know_no_token_brings(services: Services, run: Run) -> None:
+    services.refuse("GetOrderHistory", OrderNotFound("there is none"))
+    result = run("--table", "order", "history", ORDER)
+    assert result.exit_code == 1
+    assert "check the id" in result.stderr
+    assert "--token" not in result.stderr
 
 
 def test_an_order_is_shown_whole(services: Services, run: Run) -> None:
