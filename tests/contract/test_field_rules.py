@@ -274,7 +274,7 @@ REFUSED_TOGETHER = [
     (queries.GetOrderRequest(order_id=ID, at_version=1, as_of_time=Timestamp()), "", "get_order.one_moment"),
     (
         queries.ListOrdersRequest(
-            filter=queries.OrderFilter(min_total=euros(1), max_total=Money(currency_code="USD", units=2))
+            filter=queries.OrderFilter(min_total=euros(2), max_total=Money(currency_code="USD", units=1))
         ),
         "filter",
         "order_filter.one_currency",
