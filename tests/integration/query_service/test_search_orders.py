@@ -161,6 +161,36 @@ async def test_phrases_exclusions_and_typing_errors(
     assert chunk.total == len(found)
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("绿茶", {"tea"}),
+        ("绿茶茶壶", {"tea"}),
+        ("红酒杯子", {"cup"}),
+        ("红酒茶壶", set()),
+        ("みどりのおちゃ", {"hiragana"}),
+        ("ミドリ", {"katakana"}),
+        ("초록 찻주전자", {"hangul"}),
+        ("초록 찻주전저", {"hangul"}),
+        ("茶" * 50, {"tea"}),
+    ],
+)
+async def test_words_of_scripts_without_blanks_are_found_and_taken_exactly(
+    query: str, found: set[str], read_model: ReadModel, queries: Queries
+) -> None:
+    names = {
+        "tea": "绿茶茶壶",
+        "cup": "红酒杯子",
+        "hiragana": "みどりのおちゃ",
+        "katakana": "ミドリ",
+        "hangul": "초록 찻주전자",
+    }
+    shop = {name: an_order(item_names=[text]) for name, text in names.items()}
+    await read_model.put(*shop.values())
+    (chunk,) = await queries.search(query)
+    assert {order.order_id for order in chunk.orders} == {shop[name].order_id for name in found}
+
+
 async def test_what_is_there_as_typed_comes_before_beginnings_and_those_before_errors(
     read_model: ReadModel, queries: Queries
 ) -> None:

@@ -341,17 +341,19 @@ class SearchOrdersRequest(_message.Message):
     address, the items' names and SKUs, the tracking number or the shipping
     address (of a customer who was erased no address). Case and accents do not
     matter. Words are of letters and digits, and every other character
-    separates them: "o'brian@example.com" is four words, "2.5" two.
+    separates them: "o'brian@example.com" is four words, "2.5" two. Ideographs
+    and hiragana are a word each.
 
     All words must be found; the last may be the beginning of one. Typing
-    errors are forgiven in words without digits: one in words of four letters
-    and more, two in words of eight and more (a letter too much, missing or
-    wrong, or two exchanged). Words that are there as they were typed count
-    most for relevance, beginnings less, forgiven ones least.
+    errors are forgiven in words without digits, ideographs and hiragana: one
+    in words of four letters and more, two in words of eight and more (a letter
+    too much, missing or wrong, or two exchanged). Words that are there as they
+    were typed count most for relevance, beginnings less, forgiven ones least.
 
     A phrase in double quotes must be found as it is, its words next to one
     another in one field, the last one whole. A minus at the beginning of a
     word or phrase excludes orders that hold it as it is: `tea -"green tea"`.
+    A quote without its partner only separates words.
 
     At most 500 characters, with at most 50 words. Empty or blank: every order
     that the filter admits; without any word otherwise: none.
