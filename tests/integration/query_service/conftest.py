@@ -67,6 +67,7 @@ async def running_service(**settings: Any) -> AsyncIterator[Queries]:
         "read_es_url": READ_ES_URL,
         "redis_url": REDIS_URL,
         "token_signing_key": "a signing key for tests",
+        "cache_timeout_seconds": 10,  # of a machine under load the default would say that its Redis is away
         "drain_seconds": 0.2,
     }
     stop = asyncio.Event()

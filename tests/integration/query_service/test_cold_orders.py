@@ -22,13 +22,11 @@ from tests.integration.query_service.views import an_order, newer
 from tests.support.eventually import eventually
 from tests.support.servers import READ_ES_URL, REDIS_URL
 
-_PATIENT = {"cache_timeout_seconds": 10}
-"""With a cache that answers: on a machine under load the default would take it for one that does not."""
 _AWAY = "redis://127.0.0.1:1/0"
 
 
 async def test_five_hundred_who_ask_at_once_make_one_read(read_model: ReadModel, start_service: StartService) -> None:
-    queries = await start_service(**_PATIENT)
+    queries = await start_service()
     order = an_order()
     await read_model.write([order])
     before = await read_model.reads()
@@ -40,7 +38,7 @@ async def test_five_hundred_who_ask_at_once_make_one_read(read_model: ReadModel,
 async def test_so_do_those_who_ask_several_servers(read_model: ReadModel, start_service: StartService) -> None:
     order = an_order()
     await read_model.write([order])
-    servers = [await start_service(**_PATIENT) for _ in range(3)]
+    servers = [await start_service() for _ in range(3)]
     before = await read_model.reads()
     answers = await asyncio.gather(*(servers[number % 3].get(order.order_id) for number in range(300)))
     assert all(answer.order == order for answer in answers)
@@ -50,7 +48,7 @@ async def test_so_do_those_who_ask_several_servers(read_model: ReadModel, start_
 async def test_an_order_that_does_not_exist_is_read_once_too(
     read_model: ReadModel, start_service: StartService
 ) -> None:
-    servers = [await start_service(**_PATIENT) for _ in range(2)]
+    servers = [await start_service() for _ in range(2)]
     order_id = str(uuid.uuid4())
     before = await read_model.reads()
     refusals = await asyncio.gather(*(refusal_of(servers[number % 2].get(order_id)) for number in range(100)))
@@ -88,7 +86,7 @@ async def test_a_process_that_died_while_it_read_is_not_waited_for_long(
 async def test_a_flushed_cache_costs_one_read_an_order(
     read_model: ReadModel, redis: "Redis", start_service: StartService
 ) -> None:
-    queries = await start_service(**_PATIENT)
+    queries = await start_service()
     orders = [an_order() for _ in range(20)]
     await read_model.write(orders)
     for _ in range(2):
@@ -124,9 +122,9 @@ async def test_who_gives_up_a_read_leaves_it_to_others_at_once(
     monkeypatch.setattr(order_cache, "_LEASE", timedelta(minutes=5))
     order = an_order()
     await read_model.write([order])
-    other = await start_service(**_PATIENT)
+    other = await start_service()
     async with _gate_of_reads() as reads:
-        queries = await start_service(read_es_url=reads.http_url, **_PATIENT)
+        queries = await start_service(read_es_url=reads.http_url)
         reads.close()
         first = asyncio.create_task(queries.get(order.order_id))
         await eventually(lambda: reads.holds(1))
@@ -139,7 +137,7 @@ async def test_a_read_that_failed_is_waited_for_by_nobody(
 ) -> None:
     monkeypatch.setattr(order_cache, "_LEASE", timedelta(minutes=5))
     async with _gate_of_reads() as reads:
-        servers = [await start_service(read_es_url=reads.http_url, **_PATIENT) for _ in range(2)]
+        servers = [await start_service(read_es_url=reads.http_url) for _ in range(2)]
         await read_model.delete()
         order_id = str(uuid.uuid4())
         reads.close()
@@ -199,7 +197,7 @@ async def test_with_the_cache_a_process_remembers_nothing(
     read_model: ReadModel, redis: "Redis", start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order_reads, "_REMEMBERED_SECONDS", 600)
-    queries = await start_service(**_PATIENT)
+    queries = await start_service()
     order = an_order()
     await read_model.write([order])
     await queries.get(order.order_id)
@@ -241,9 +239,9 @@ async def test_a_lease_that_comes_for_a_call_that_was_cancelled_meanwhile_is_giv
     await read_model.write([order])
     views = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
     await views.lease(str(uuid.uuid4()), timedelta(seconds=1))  # Redis has the script from here on
-    other = await start_service(**_PATIENT)
+    other = await start_service()
     async with gate(REDIS_URL.split("/")[2], lambda data: b"EVALSHA" in data, answers=True) as leases:
-        queries = await start_service(redis_url=f"redis://{leases.address}/0", **_PATIENT)
+        queries = await start_service(redis_url=f"redis://{leases.address}/0")
         leases.close()
         cancelled = asyncio.create_task(queries.get(order.order_id))
         await eventually(lambda: leases.holds(1))
@@ -261,7 +259,7 @@ async def test_a_reader_whom_the_projection_overtakes_puts_nothing_old_into_the_
     await read_model.write([order])
     views = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
     async with _gate_of_reads(answers=True) as reads:
-        queries = await start_service(read_es_url=reads.http_url, **_PATIENT)
+        queries = await start_service(read_es_url=reads.http_url)
         reads.close()
         reading = asyncio.create_task(queries.get(order.order_id))
         await eventually(lambda: reads.holds(1))
