@@ -33,6 +33,15 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class FacetName(StrEnum):
+    """Facets as people type them."""
+
+    STATUS = "status"
+    CURRENCY = "currency"
+    MONTH = "month"
+    CUSTOMER = "customer"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
     """What every command carries."""

@@ -13,8 +13,8 @@ from ordersctl import history, tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
 from ordersctl.get_order import get_order
-from ordersctl.options import MOST_INT64, TOKEN_OPTION, Filter, OrderId, Paging, time_of
-from ordersctl.output import Rows
+from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, OrderId, Paging, time_of
+from ordersctl.output import Rows, printable
 
 app = typer.Typer()
 AnyChunk = TypeVar("AnyChunk", bound="Chunk")
@@ -85,6 +85,7 @@ async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
     "order search green tea",
     "order search zoe --status shipped --limit 20",
     "order search ada@example.org --json",
+    "order search tea --facet status --facet month --limit 1",
     "order search -- '\"green tea\"' -lamp",
 )
 async def search(
@@ -94,21 +95,29 @@ async def search(
         list[str], typer.Argument(metavar="WORDS...", help="All must be found; after --, -word excludes.")
     ],
     asked: Filter,
+    facet: Annotated[
+        list[FacetName] | None, typer.Option(case_sensitive=False, help="Count all found by it; can be repeated.")
+    ] = None,
     paging: Paging,
 ) -> None:
     """Search orders by text, best match first; case and accents do not matter."""
     request = queries_pb2.SearchOrdersRequest(query=" ".join(words), filter=asked.message(), **paging.request_fields)
+    request.facets.extend(queries_pb2.Facet.Value(f"FACET_{each.name}") for each in dict.fromkeys(facet or ()))
     found = 0
+    counts: list[queries_pb2.FacetCounts] = []
 
     async def counted() -> AsyncIterator[queries_pb2.SearchOrdersResponse]:
         nonlocal found
         async for chunk in session.client.stream(session.client.queries.SearchOrders, request):
             found += chunk.total  # in the first chunk only
+            counts.extend(chunk.facet_counts)
             yield chunk
 
     shown = await _show_orders(session, counted())
     if shown < found or not session.output.as_json:
         session.output.note(f"{shown} of {found} found", shown=shown, found=found)
+    for each in counts:
+        _note_counts(session, each)
 
 
 @command(app, "history", "order history ORDER_ID", "order history ORDER_ID --after-version 2")
@@ -128,6 +137,16 @@ async def show_history(
         if failed.failure.reason == "ORDER_NOT_FOUND":  # to the event store itself: no token makes it appear
             raise failed.advised("check the id") from failed
         raise
+
+
+def _note_counts(session: Session, counts: queries_pb2.FacetCounts) -> None:
+    """Says how many of the orders found have each value of a facet."""
+    name = queries_pb2.Facet.Name(counts.facet).removeprefix("FACET_").lower()
+    values = {each.value: each.order_count for each in counts.buckets}
+    listed = [f"{count} {printable(value)}" for value, count in values.items()]
+    others = [f"{counts.other_count} of others"] if counts.other_count else []
+    text = f"by {name}: {', '.join([*listed, *others]) or 'none'}"
+    session.output.note(text, facet=name, counts=values, others=counts.other_count)
 
 
 async def _show_orders(session: Session, chunks: AsyncIterator[AnyChunk]) -> int:

@@ -17,6 +17,8 @@ from orderflow.orders.v1.order_pb2 import (
     OrderItem,
 )
 from orderflow.orders.v1.queries_pb2 import (
+    FacetBucket,
+    FacetCounts,
     GetOrderHistoryResponse,
     GetOrderRequest,
     ListOrdersRequest,
@@ -264,6 +266,28 @@ def test_a_search_says_how_many_there_are_beyond_the_limit(services: Services, r
     )
     assert "2 of 17 found" in run("order", "search", "tea", "--table").stderr
     assert json.loads(run("order", "search", "tea").stderr) == {"shown": 2, "found": 17}
+
+
+def test_a_search_counts_by_facets(services: Services, run: Run) -> None:
+    buckets = [FacetBucket(value="PENDING", order_count=3), FacetBucket(value="SHIPPED", order_count=1)]
+    counts = [
+        FacetCounts(facet=queries_pb2.FACET_STATUS, buckets=buckets),
+        FacetCounts(
+            facet=queries_pb2.FACET_CUSTOMER, buckets=[FacetBucket(value=CUSTOMER, order_count=3)], other_count=1
+        ),
+        FacetCounts(facet=queries_pb2.FACET_MONTH),
+    ]
+    services.answer("SearchOrders", [SearchOrdersResponse(total=4, facet_counts=counts), SearchOrdersResponse()])
+    line = ("order", "search", "tea", *("--facet", "status", "--facet", "Customer", "--facet", "status"))
+    said = run(*line, "--table").stderr
+    for part in ("by status: 3 PENDING, 1 SHIPPED\n", f"by customer: 3 {CUSTOMER}, 1 of others\n", "by month: none\n"):
+        assert part in said
+    assert services.request == SearchOrdersRequest(
+        query="tea", filter=OrderFilter(), facets=[queries_pb2.FACET_STATUS, queries_pb2.FACET_CUSTOMER]
+    )
+    first = json.loads(run(*line).stderr.splitlines()[1])
+    assert first == {"facet": "status", "counts": {"PENDING": 3, "SHIPPED": 1}, "others": 0}
+    assert run("order", "search", "tea", "--facet", "color").exit_code == 2
 
 
 def test_an_empty_list_says_so_to_people(run: Run) -> None:
