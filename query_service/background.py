@@ -14,7 +14,7 @@ class Background:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-        """Begins the work, which ends whoever waits for it or does not; it must bound its own time and not raise."""
+        """Begins the work, which must bound its own time. What it raises is for who awaits the task; somebody must."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
