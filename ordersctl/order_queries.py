@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Annotated, Protocol, TypeVar
 
 import typer
@@ -17,6 +18,7 @@ from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, Order
 from ordersctl.output import Rows, printable
 
 app = typer.Typer()
+_MOST_VALUES = 12
 AnyChunk = TypeVar("AnyChunk", bound="Chunk")
 
 
@@ -140,12 +142,12 @@ async def show_history(
 
 
 def _note_counts(session: Session, counts: queries_pb2.FacetCounts) -> None:
-    """Says how many of the orders found have each value of a facet."""
+    """Says how many of the orders found have each value of a facet; to people only the first values."""
     name = queries_pb2.Facet.Name(counts.facet).removeprefix("FACET_").lower()
     values = {each.value: each.order_count for each in counts.buckets}
-    listed = [f"{count} {printable(value)}" for value, count in values.items()]
-    others = [f"{counts.other_count} of others"] if counts.other_count else []
-    text = f"by {name}: {', '.join([*listed, *others]) or 'none'}"
+    listed = [f"{count} {printable(value)}" for value, count in islice(values.items(), _MOST_VALUES)]
+    others = counts.other_count + sum(islice(values.values(), _MOST_VALUES, None))
+    text = f"by {name}: {', '.join([*listed, *([f'{others} of others'] if others else [])]) or 'none'}"
     session.output.note(text, facet=name, counts=values, others=counts.other_count)
 
 

@@ -290,6 +290,16 @@ def test_a_search_counts_by_facets(services: Services, run: Run) -> None:
     assert run("order", "search", "tea", "--facet", "color").exit_code == 2
 
 
+def test_of_a_facet_with_many_values_people_see_the_first(services: Services, run: Run) -> None:
+    buckets = [FacetBucket(value=f"c-{number}", order_count=20 - number) for number in range(14)]
+    counts = FacetCounts(facet=queries_pb2.FACET_CUSTOMER, buckets=buckets, other_count=5)
+    services.answer("SearchOrders", [SearchOrdersResponse(total=9, facet_counts=[counts])])
+    line = ("order", "search", "tea", "--facet", "customer")
+    assert "9 c-11, 20 of others\n" in run(*line, "--table").stderr
+    said = json.loads(run(*line).stderr.splitlines()[1])
+    assert (len(said["counts"]), said["others"]) == (14, 5)
+
+
 def test_an_empty_list_says_so_to_people(run: Run) -> None:
     assert "no orders" in run("order", "list", "--table").stderr
     assert run("order", "list").output == ""
