@@ -41,7 +41,7 @@ test: bootstrap ## all tests, on real servers of their own; with make check, wha
 	@deploy/local/test.sh $(PYTEST_ARGS)
 
 .PHONY: test-long
-test-long: bootstrap ## the long forms of tests that `make test` runs in short: a thousand commands, 100,000 orders; takes about 15 minutes
+test-long: bootstrap ## the long forms of tests that `make test` runs in short: a thousand commands, 100,000 orders; takes a few minutes
 	@ORDERFLOW_TEST_LONG=1 deploy/local/test.sh -m long tests $(PYTEST_ARGS)
 
 .PHONY: bench-write
