@@ -22,8 +22,8 @@ _FILES = (command_service_pb2.DESCRIPTOR, query_service_pb2.DESCRIPTOR)
 async def echoes(method: MethodDescriptor, answer: Message, processes: int = 1) -> AsyncIterator[str]:
     """So many servers that share the address, and answer one of the orders' methods."""
     address = free_address()
-    arguments = ["-m", "benchmarks.echo", address, method.full_name, base64.b64encode(answer.SerializeToString())]
-    running = [await start([str(each) for each in arguments], {}) for _ in range(processes)]
+    ready = base64.b64encode(answer.SerializeToString()).decode()
+    running = [await start(["-m", "benchmarks.echo", address, method.full_name, ready], {}) for _ in range(processes)]
     try:
         await listening(address)
         yield address
