@@ -57,7 +57,7 @@ class BatchConsumer:
         hold_seconds: float = 5.0,
         at_round: Callable[[], None] | None = None,
     ) -> None:
-        self._consumer = Consumer({**config, "enable.auto.commit": False})
+        self._consumer = Consumer({**config, "enable.auto.commit": False, "on_commit": _committed})
         self._topics = list(topics)
         self._batch_size = batch_size
         self._hold_seconds = hold_seconds
@@ -189,7 +189,8 @@ class BatchConsumer:
         for place, (_, attempts) in following.items():
             if place in self._attempts:  # or it was taken away and given back meanwhile, and is new again
                 self._attempts[place] = attempts
-        await self._commit([_committable(place, *each) for place, each in following.items()])
+        # Nobody waits for it: librdkafka sends commits in order, and gives no partition back before they are answered.
+        await self._commit([_committable(place, *each) for place, each in following.items()], awaited=False)
 
     async def _held(self, work: Awaitable[None]) -> None:
         """Waits for work, and keeps the membership meanwhile."""
@@ -207,22 +208,25 @@ class BatchConsumer:
             if self._holding:
                 await self._call(self._release)
 
-    async def _commit(self, offsets: Iterable[TopicPartition]) -> None:
+    async def _commit(self, offsets: Iterable[TopicPartition], *, awaited: bool = True) -> None:
         """Commits; a group that moved on without us reads the batch again, which changes nothing."""
-        await self._call(self._commit_ours, list(offsets))
+        await self._call(self._commit_ours, list(offsets), awaited=awaited)
 
-    def _commit_ours(self, offsets: Sequence[TopicPartition]) -> None:
+    def _commit_ours(self, offsets: Sequence[TopicPartition], *, awaited: bool) -> None:
         owned = {(each.topic, each.partition) for each in self._consumer.assignment()} - self._lost
-        self._commit_now([each for each in offsets if (each.topic, each.partition) in owned])
+        self._commit_now([each for each in offsets if (each.topic, each.partition) in owned], awaited=awaited)
 
-    def _commit_now(self, offsets: list[TopicPartition]) -> None:
+    def _commit_now(self, offsets: list[TopicPartition], *, awaited: bool = True) -> None:
         if not offsets:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            if awaited:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             _raise_if_fatal(error.args[0])
-            _log.warning("offsets not committed; their events will come again", error=str(error))
+            _log_uncommitted(error)
 
     def _hold(self) -> None:
         """Keeps the membership alive while a batch is in hand; nothing is consumed."""
@@ -260,6 +264,16 @@ class BatchConsumer:
         """Runs a client call on the client's thread; a cancelled caller still lets it finish."""
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, partial(function, *args, **kwargs)))
+
+
+def _committed(error: KafkaError | None, _offsets: object) -> None:
+    """Called for each commit that nobody waits for, with what became of it."""
+    if error is not None:
+        _log_uncommitted(error)
+
+
+def _log_uncommitted(error: Exception | KafkaError) -> None:
+    _log.warning("offsets not committed; their events will come again", error=str(error))
 
 
 def _committable(place: Partition, offset: int, attempts: Attempts) -> TopicPartition:

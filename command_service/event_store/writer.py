@@ -72,7 +72,10 @@ class ShardWriter:
             await connection.execute(statement("event_store", "lock_shard"), {"log_shard": self._log_shard})
             cursor = await connection.execute(statement("event_store", "append"), arguments, prepare=True, binary=True)
         fail_points.reach("append.committed")
-        return [_outcome(*row) for row in await cursor.fetchall()]
+        outcomes: list[Outcome] = [Appended()] * len(batch)
+        for ordinal, *found in await cursor.fetchall():
+            outcomes[ordinal - 1] = _otherwise(*found)
+        return outcomes
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -110,9 +113,6 @@ def _arguments(batch: Sequence[Append], log_shard: int) -> dict[str, Any]:
     }
 
 
-def _outcome(
-    head_version: int, expected_version: int, digest: bytes, contract_version: str, response: bytes | None
-) -> Outcome:
-    if response is not None:
-        return Remembered(digest, contract_version, response)
-    return Appended() if head_version == expected_version else Conflict(head_version)
+def _otherwise(head_version: int, digest: bytes, contract_version: str, response: bytes | None) -> Outcome:
+    """What became of a command of which nothing was appended."""
+    return Conflict(head_version) if response is None else Remembered(digest, contract_version, response)

@@ -94,5 +94,5 @@ def _connect(url: str) -> Connection:
         tcp_user_timeout=10_000,
         **KEEP_ALIVE,
         application_name="orderflow relay",
-        options="-c statement_timeout=10s",
+        options="-c statement_timeout=10s -c jit=off",
     )

@@ -7,18 +7,16 @@ from collections.abc import Callable
 import psycopg
 import structlog
 from confluent_kafka import KafkaException
-from psycopg.rows import TupleRow
 
 from command_service.relay.lease import LEASE_SECONDS, Connection, Lease, LeaseLost
+from command_service.relay.log_tail import BATCH, LogTail
 from command_service.relay.publisher import DeliveryFailed, Publisher
 from command_service.relay.topics import TooFewPartitions, Topics
-from command_service.statements import statement
 from service_kit import fail_points
 
-_BATCH = 1000
 _MAX_IN_FLIGHT = 10_000
 _LEAST_PAUSE_SECONDS = 0.002
-_MOST_PAUSE_SECONDS = 0.05
+_MOST_PAUSE_SECONDS = 0.02
 _RESTART_SECONDS = 1.0
 _log = structlog.get_logger("command_service.relay")
 
@@ -54,14 +52,14 @@ class ShardRelay:
         """Relays until `stop` is set; after any fault it starts again from the cursor."""
         while not stop.is_set():
             try:
-                with self._connect() as connection:
+                with self._connect() as connection, LogTail(self._connect, self._log_shard) as log:
                     topics = self._open_topics(connection)
-                    self._lead_when_possible(connection, topics, stop)
+                    self._lead_when_possible(connection, log, topics, stop)
             except (psycopg.Error, KafkaException, DeliveryFailed, LeaseLost, TooFewPartitions) as error:
                 _log.warning("relay starts again", log_shard=self._log_shard, cause=str(error).strip())
                 stop.wait(_RESTART_SECONDS)
 
-    def _lead_when_possible(self, connection: Connection, topics: Topics, stop: threading.Event) -> None:
+    def _lead_when_possible(self, connection: Connection, log: LogTail, topics: Topics, stop: threading.Event) -> None:
         while not stop.is_set():
             lease = Lease.acquire(connection, self._log_shard, self._holder)
             if lease is None:
@@ -70,17 +68,18 @@ class ShardRelay:
             _log.info("relay leads", log_shard=self._log_shard, epoch=lease.epoch, position=lease.position)
             publisher = self._open_publisher(topics, self._log_shard)
             try:
-                _Tail(lease, publisher).follow(stop)
+                _Pass(lease, log, publisher).follow(stop)
             finally:
                 publisher.abandon()
             lease.release()
 
 
-class _Tail:
+class _Pass:
     """One leader's pass over the log: reads ahead, sends, and moves the cursor behind what has arrived."""
 
-    def __init__(self, lease: Lease, publisher: Publisher) -> None:
+    def __init__(self, lease: Lease, log: LogTail, publisher: Publisher) -> None:
         self._lease = lease
+        self._log = log
         self._publisher = publisher
         self._sent = lease.position
         self._delivered = lease.position
@@ -92,14 +91,11 @@ class _Tail:
         while not stop.is_set():
             moved = self._read_and_send() if self._publisher.in_flight < _MAX_IN_FLIGHT else 0
             pause = _LEAST_PAUSE_SECONDS if moved else min(pause * 2, _MOST_PAUSE_SECONDS)
-            self._poll(0.0 if moved == _BATCH else pause)
+            self._poll(0.0 if moved == BATCH else pause)
         self._drain()
 
     def _read_and_send(self) -> int:
-        arguments = {"log_shard": self._lease.log_shard, "after_position": self._sent, "limit": _BATCH}
-        rows: list[TupleRow] = self._lease.connection.execute(
-            statement("relay", "read"), arguments, prepare=True, binary=True
-        ).fetchall()
+        rows = self._log.after(self._sent)
         if not rows:
             return 0
         fail_points.reach("relay.read")

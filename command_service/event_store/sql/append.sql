@@ -54,5 +54,6 @@ remembered AS (
   SELECT %(log_shard)s::smallint, principal, request_id, digest, contract_version, response
   FROM admitted WHERE request_id IS NOT NULL
 )
-SELECT head_version, expected_version, known_digest, known_contract_version, known_response
-FROM judged ORDER BY ordinal
+-- What is not told of was appended.
+SELECT ordinal, head_version, known_digest, known_contract_version, known_response
+FROM judged WHERE known_response IS NOT NULL OR head_version <> expected_version

@@ -280,7 +280,7 @@ async def test_a_relay_whose_sessions_are_killed_connects_again(log: Log) -> Non
         await log.append(5)
         await log.caught_up()
         async with log.connections.connection() as connection:
-            assert await (await connection.execute(query)).fetchone() == (1,)
+            assert await (await connection.execute(query)).fetchone() == (2,)
         await log.append(5)
         await log.topics.read(10)
 
