@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import protovalidate
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.interval_pb2 import Interval
@@ -139,7 +140,9 @@ ACCEPTED: list[Case] = [
     (GET, "as_of_time", Timestamp(seconds=1)),
     (GET, "consistency_tokens", ["t" * 2048] * 100),
     (LIST, "filter.customer_id", ID.upper()),
+    (GET, "read_mask", FieldMask(paths=["status"] * 100)),
     (LIST, "filter.statuses", [1, 2, 3, 4, 5]),
+    (LIST, "filter.statuses", [1] * 20),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(seconds=1))),
     (LIST, "filter.create_time_range", Interval(end_time=Timestamp(seconds=1))),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(), end_time=Timestamp())),
@@ -149,6 +152,8 @@ ACCEPTED: list[Case] = [
     (SEARCH, "query", ""),
     (SEARCH, "order_by", "  create_time   asc ,update_time "),
     (SEARCH, "facets", [1, 2, 3, 4]),
+    (SEARCH, "limit", 10_000),
+    (SEARCH, "count_limit", 2**31 - 1),
     (READ_LOG, "aggregate_types", ["order", "customer", "stock_item"]),
     (READ_AGGREGATE, "to_version", 1),
     (READ_AGGREGATE, "to_time", Timestamp(seconds=1)),
@@ -249,6 +254,10 @@ REFUSED: list[Case] = [
     *[(LIST, "order_by", value) for value in ("Create_Time", "create_time down", "a,", ",a", "a b c", "a; b")],
     *[(SEARCH, "order_by", value) for value in ("create_time\n", "a" * 201)],
     *[(query, "filter.customer_id", "c-1") for query in (LIST, WATCH, SUMMARIES)],
+    (GET, "read_mask", FieldMask(paths=["status"] * 101)),
+    (SEARCH, "limit", 10_001),
+    (SEARCH, "count_limit", -1),
+    *[(query, "filter.statuses", [1] * 21) for query in (LIST, SEARCH, WATCH, SUMMARIES)],
     (LIST, "filter.statuses[0]", 0),
     (LIST, "filter.statuses[0]", 6),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(seconds=2), end_time=Timestamp(seconds=1))),
@@ -286,7 +295,7 @@ REFUSED_TOGETHER = [
     (queries.GetOrderRequest(order_id=ID, at_version=1, as_of_time=Timestamp()), "", "get_order.one_moment"),
     (
         queries.ListOrdersRequest(
-            filter=queries.OrderFilter(min_total=euros(1), max_total=Money(currency_code="USD", units=2))
+            filter=queries.OrderFilter(min_total=euros(2), max_total=Money(currency_code="USD", units=1))
         ),
         "filter",
         "order_filter.one_currency",

@@ -134,7 +134,7 @@ def _call_the_stock(grpcurl: GrpcUrl, order_id: str) -> None:
     assert grpcurl.call(stock, "ReserveStock", {**held, "quantity": 2})[0]["reserved"] == "2"
     too_many = {**held, "order_id": str(uuid.uuid4()), "quantity": 2}
     assert "INSUFFICIENT_STOCK" in grpcurl.refused(stock, "ReserveStock", too_many)
-    assert grpcurl.call(stock, "CommitStock", held)[0]["onHand"] == "1"
+    assert grpcurl.call(stock, "CommitStock", held)[0]["on_hand"] == "1"
     assert "NOT_ALLOWED_IN_STATUS" in grpcurl.refused(stock, "ReleaseStock", held)
 
 
