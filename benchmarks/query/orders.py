@@ -14,7 +14,7 @@ from orderflow.common.v1.address_pb2 import Address
 from orderflow.customers.v1.customer_pb2 import Customer
 from orderflow.orders.v1 import events_pb2, order_pb2
 from orderflow.orders.v1.views_pb2 import OrderView
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 
 _NAMESPACE = uuid.UUID("6f0a7d52-4f0c-4c0e-9a57-8d1f5f1f0b01")
 _ORDERS_A_CUSTOMER = 10

@@ -15,7 +15,7 @@ from benchmarks.processes import server
 from benchmarks.query.orders import order
 from deploy.local.profile import Profile
 from orderflow.orders.v1.views_pb2 import OrderView
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.integration.query_service.read_model import ReadModel
 from tests.support.eventually import eventually
 
