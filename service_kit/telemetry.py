@@ -1,40 +1,53 @@
 """OpenTelemetry for one process: providers set up from its standard environment variables, flushed at exit."""
 
+import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
+
+from service_kit.exporters import log_exporter, metric_readers, span_exporter
+from service_kit.log_export import OtlpHandler
+from service_kit.metrics import tell_of_process
 
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 @contextmanager
 def telemetry(service_name: str) -> Iterator[None]:
-    """Runs the body with tracing and metrics on, and flushes them after it.
+    """Runs the body with tracing, metrics and exported logs as the settings say, and flushes them after it.
 
-    Without `OTEL_EXPORTER_OTLP_ENDPOINT` (or its per-signal forms) nothing is recorded or exported;
-    spans then still carry valid ids, so that logs, stored events and tokens name a trace.
+    Without `OTEL_EXPORTER_OTLP_ENDPOINT` (or its per-signal forms) no trace is recorded or exported; spans then still
+    carry valid ids, so that logs, stored events and tokens name a trace. Metrics go there and, where
+    OTEL_METRICS_EXPORTER names `prometheus`, to a page of their own; logs only where OTEL_LOGS_EXPORTER says `otlp`.
     """
-    resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", service_name)})
+    resource = _resource(service_name)
     tracer_provider = _tracer_provider(resource)
-    meter_provider = _meter_provider(resource)
     trace.set_tracer_provider(tracer_provider)
-    metrics.set_meter_provider(meter_provider)
-    try:
-        yield
-    finally:
-        tracer_provider.shutdown()
-        meter_provider.shutdown()
+    with _sending_logs(resource), _measuring(resource):
+        try:
+            yield
+        finally:
+            tracer_provider.shutdown()
+
+
+def _resource(service_name: str) -> Resource:
+    """Who tells: OTEL_RESOURCE_ATTRIBUTES may say otherwise. Processes on one host differ by their pid."""
+    ours = Resource({SERVICE_NAMESPACE: "orderflow", SERVICE_INSTANCE_ID: f"{socket.gethostname()}/{os.getpid()}"})
+    named = Resource({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME") or service_name})
+    return ours.merge(Resource.create({})).merge(named)
 
 
 def traceparent() -> tuple[str, str]:
@@ -79,45 +92,42 @@ def span_context_of(traceparent_value: str) -> trace.SpanContext:
 
 
 def _tracer_provider(resource: Resource) -> TracerProvider:
-    if not _exports("TRACES"):
+    exporter = span_exporter()
+    if exporter is None:
         return TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_span_exporter()))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
 
-def _meter_provider(resource: Resource) -> MeterProvider:
-    readers = [PeriodicExportingMetricReader(_metric_exporter())] if _exports("METRICS") else []
-    return MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
+@contextmanager
+def _measuring(resource: Resource) -> Iterator[None]:
+    readers = metric_readers()
+    if not readers:
+        metrics.set_meter_provider(metrics.NoOpMeterProvider())  # nobody reads, so nobody pays
+        yield
+        return
+    provider = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
+    metrics.set_meter_provider(provider)
+    tell_of_process(provider.get_meter("service_kit"))
+    try:
+        yield
+    finally:
+        provider.shutdown()
 
 
-def _exports(signal: str) -> bool:
-    if os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp") == "none":
-        return False
-    return bool(
-        os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    )
-
-
-def _over_http() -> bool:
-    return os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").startswith("http/")
-
-
-def _span_exporter() -> SpanExporter:
-    if _over_http():
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter  # noqa: PLC0415
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-    return OTLPSpanExporter()
-
-
-def _metric_exporter() -> MetricExporter:
-    if _over_http():
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter  # noqa: PLC0415
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-
-    return OTLPMetricExporter()
+@contextmanager
+def _sending_logs(resource: Resource) -> Iterator[None]:
+    exporter = log_exporter()
+    if exporter is None:
+        yield
+        return
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    handler = OtlpHandler(provider)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        provider.shutdown()
