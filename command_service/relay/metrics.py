@@ -70,8 +70,14 @@ class LagMetrics:
         self._connect = connect
         self._arguments = {"shards": shard_count, "most_counted": MOST_COUNTED}
         self._last: tuple[float, Sequence[_Lag]] = (0.0, ())
-        self._gauge(meter, "events", "{event}", f"Events that are not published; at most {MOST_COUNTED} are told.", 1)
-        self._gauge(meter, "age", "s", "Age of the oldest event that is not published.", 2)
+        self._gauge(
+            meter,
+            "orderflow.relay.lag.events",
+            "{event}",
+            f"Events that are not published; at most {MOST_COUNTED} are told.",
+            1,
+        )
+        self._gauge(meter, "orderflow.relay.lag.age", "s", "Age of the oldest event that is not published.", 2)
 
     def run(self, stop: threading.Event) -> None:
         """Reads every few seconds until `stop` is set; while the database is away there are no values."""
@@ -90,7 +96,7 @@ class LagMetrics:
 
     def _gauge(self, meter: Meter, name: str, unit: str, description: str, column: int) -> None:
         observe = partial(self._observe, column)
-        meter.create_observable_gauge(f"orderflow.relay.lag.{name}", [observe], unit=unit, description=description)
+        meter.create_observable_gauge(name, [observe], unit=unit, description=description)
 
     def _observe(self, column: int, _: CallbackOptions) -> Iterator[Observation]:
         read, lags = self._last
