@@ -1,7 +1,7 @@
 """Log records over OTLP, as structured as on standard output."""
 
+import json
 import logging
-from typing import cast
 
 import structlog
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -28,16 +28,14 @@ class OtlpHandler(logging.Handler):
     def __init__(self, provider: LoggerProvider) -> None:
         super().__init__()
         self._provider = provider
-        self.setFormatter(
-            formatter(structlog.processors.ExceptionRenderer(), cast("structlog.typing.Processor", _unrendered))
-        )
+        self.setFormatter(formatter(structlog.processors.ExceptionRenderer(), structlog.processors.JSONRenderer()))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queues the record; it is sent in batches, and dropped where the queue is full."""
         if record.name.startswith("opentelemetry"):
             return
         try:
-            event = cast("structlog.typing.EventDict", self.format(record))
+            event = json.loads(self.format(record))
             self._provider.get_logger(record.name).emit(
                 LogRecord(
                     timestamp=int(record.created * 1e9),
@@ -51,11 +49,5 @@ class OtlpHandler(logging.Handler):
             self.handleError(record)
 
 
-def _unrendered(
-    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    return event
-
-
 def _sendable(value: object) -> str | bool | int | float:
-    return value if isinstance(value, (str, bool, int, float)) else str(value)
+    return value if isinstance(value, (str, bool, int, float)) else json.dumps(value)

@@ -3,7 +3,9 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import metrics, trace
@@ -22,6 +24,7 @@ from service_kit.exporters import log_exporter, metric_readers, span_exporter
 from service_kit.log_export import OtlpHandler
 from service_kit.metrics import tell_of_process
 
+_LAST_SECONDS = 5.0
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
@@ -32,15 +35,14 @@ def telemetry(service_name: str) -> Iterator[None]:
     Without `OTEL_EXPORTER_OTLP_ENDPOINT` (or its per-signal forms) no trace is recorded or exported; spans then still
     carry valid ids, so that logs, stored events and tokens name a trace. Metrics go there and, where
     OTEL_METRICS_EXPORTER names `prometheus`, to a page of their own; logs only where OTEL_LOGS_EXPORTER says `otlp`.
+    What a collector has not taken some seconds after the end is dropped.
     """
     resource = _resource(service_name)
-    tracer_provider = _tracer_provider(resource)
-    trace.set_tracer_provider(tracer_provider)
-    with _sending_logs(resource), _measuring(resource):
-        try:
-            yield
-        finally:
-            tracer_provider.shutdown()
+    shutdowns = [_trace(resource), _measure(resource), _send_logs(resource)]
+    try:
+        yield
+    finally:
+        _all_within(_LAST_SECONDS, shutdowns)
 
 
 def _resource(service_name: str) -> Resource:
@@ -91,43 +93,49 @@ def span_context_of(traceparent_value: str) -> trace.SpanContext:
     return trace.get_current_span(context_of({"traceparent": traceparent_value})).get_span_context()
 
 
-def _tracer_provider(resource: Resource) -> TracerProvider:
+def _trace(resource: Resource) -> Callable[[], None]:
     exporter = span_exporter()
     if exporter is None:
-        return TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+        trace.set_tracer_provider(
+            TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+        )
+        return _nothing
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
 
 
-@contextmanager
-def _measuring(resource: Resource) -> Iterator[None]:
+def _measure(resource: Resource) -> Callable[[], None]:
     readers = metric_readers()
     if not readers:
         metrics.set_meter_provider(metrics.NoOpMeterProvider())  # nobody reads, so nobody pays
-        yield
-        return
+        return _nothing
     provider = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
     metrics.set_meter_provider(provider)
     tell_of_process(provider.get_meter("service_kit"))
-    try:
-        yield
-    finally:
-        provider.shutdown()
+    return provider.shutdown
 
 
-@contextmanager
-def _sending_logs(resource: Resource) -> Iterator[None]:
+def _send_logs(resource: Resource) -> Callable[[], None]:
     exporter = log_exporter()
     if exporter is None:
-        yield
-        return
+        return _nothing
     provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    handler = OtlpHandler(provider)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-        provider.shutdown()
+    logging.getLogger().addHandler(OtlpHandler(provider))
+    return provider.shutdown
+
+
+def _nothing() -> None:
+    """Ends what was never begun."""
+
+
+def _all_within(seconds: float, steps: Sequence[Callable[[], None]]) -> None:
+    """Takes the steps side by side and leaves those that take longer: a collector that is away must hold nobody up."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=step, daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

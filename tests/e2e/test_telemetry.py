@@ -127,6 +127,7 @@ async def test_nobody_is_named_in_spans_metrics_or_logs(
         return len(otlp.metrics()) > measured
 
     await eventually(measured_since, what="the metrics of the journey")
+    assert {each.service for each in otlp.logs()} >= PROCESSES
     outputs = {f"OTLP request {number}": str(each) for number, each in enumerate(otlp.requests())}
     outputs |= {name: system.stack.log(name).read_text() for name in SERVICES}
     found = {
