@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.local.account import reachable, require_reachable
-from deploy.local.cache import cached, lock_file, locked
+from deploy.local.cache import cache_folder, cached, lock_file, locked
 from deploy.local.errors import StackError
 from deploy.local.packages import ensure_program
 from deploy.local.progress import Progress
@@ -26,6 +26,7 @@ GRPCURL = "1.9.4"
 GHZ = "0.121.0"
 JAEGER = "1.76.0"  # the Go module's number; it calls itself 2.13
 PROMETHEUS = "0.307.3"  # the Go module's number of 3.7.3
+_VERSIONS = {"jaeger": JAEGER, "promtool": PROMETHEUS}
 _JAVA = range(21, 26)  # Elasticsearch needs the first; nothing was tried beyond the last
 _GO = (1, 25)  # what grpcurl's module asks for
 _ERROR_LINES = 15  # the cause comes first with the programs that are run here
@@ -35,6 +36,12 @@ _HERE = Path(__file__).parent
 def tool(name: str, progress: Progress | None = None) -> Path:
     """The path of a program for people and tests, installed first where it is missing."""
     return _TOOLS[name](progress or Progress(quiet=True))
+
+
+def cached_tool(name: str) -> Path | None:
+    """The path of a program of `tool` that takes minutes to build; None where that was not done yet."""
+    program = cache_folder() / f"{name}-{_VERSIONS[name]}" / name
+    return program if program.exists() else None
 
 
 def java_home(progress: Progress) -> Path:

@@ -60,6 +60,7 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         self._metrics = _Kept(metrics_service_pb2.ExportMetricsServiceResponse())
         self._logs = _Kept(logs_service_pb2.ExportLogsServiceResponse())
         self._traces: list[Message] = []
+        self._forward: grpc.Channel | None = None
         self._spans: dict[str, list[ReceivedSpan]] = {}
         self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
@@ -71,6 +72,8 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
     def close(self) -> None:
         """Stops listening."""
         self._server.stop(None).wait()
+        if self._forward is not None:
+            self._forward.close()
 
     def Export(
         self,
@@ -78,6 +81,8 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 -- the stub fixes the arguments
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         """Keeps the spans by trace."""
+        if self._forward is not None:
+            trace_service_pb2_grpc.TraceServiceStub(self._forward).Export(request)  # type: ignore[no-untyped-call]
         with self._lock:
             self._traces.append(request)
             for resource in request.resource_spans:
@@ -86,6 +91,10 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
                         received = ReceivedSpan(_service(resource.resource), span)
                         self._spans.setdefault(span.trace_id.hex(), []).append(received)
         return trace_service_pb2.ExportTraceServiceResponse()
+
+    def forward_to(self, address: str) -> None:
+        """Sends every span on, too; to nobody where the address is empty."""
+        self._forward = grpc.insecure_channel(address) if address else None
 
     def all(self) -> list[ReceivedSpan]:
         """Every span that has come so far."""
