@@ -40,6 +40,10 @@ clean: ## stops what runs of this work tree and forgets its data
 test: bootstrap ## all tests, on real servers of their own; with make check, what a change must pass; PYTEST_ARGS=... for pytest
 	@deploy/local/test.sh $(PYTEST_ARGS)
 
+.PHONY: test-long
+test-long: bootstrap ## the long forms of tests that `make test` runs in short: a thousand commands, 100,000 orders; takes a few minutes
+	@ORDERFLOW_TEST_LONG=1 deploy/local/test.sh -m long tests $(PYTEST_ARGS)
+
 .PHONY: bench-write
 bench-write: bootstrap ## measures the write side's figures on the test profile's servers; names=... for some
 	@$(STACK) --profile test up --servers-only

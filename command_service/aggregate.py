@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from command_service.event_store.port import Loaded
+from command_service.naming import Naming
 from command_service.snapshots import Snapshots
 from event_schemas.event_types import EventTypes
 from orderflow.events.v1 import event_log_pb2
@@ -32,7 +33,7 @@ class Aggregate(Generic[State]):
     Args:
         name: the aggregate type as stored, e.g. `order`.
         creates: the command that makes a new aggregate.
-        id_field: the command's field that names the aggregate; empty in a command that creates one.
+        naming: how its commands name it.
         initial: the state of what does not exist.
         decide: the rules; raises ServiceError.
         evolve: the fold.
@@ -45,7 +46,7 @@ class Aggregate(Generic[State]):
 
     name: str
     creates: type[Message]
-    id_field: str
+    naming: Naming
     initial: State
     decide: Callable[[Any, State, datetime], Sequence[Message]]
     evolve: Callable[[State, Any], State]

@@ -15,6 +15,8 @@ from command_service.event_store.schema import migrate
 from command_service.event_store.servicer import EventLogServicer
 from command_service.event_store.sharding import agree_on_shards
 from command_service.handler import CommandHandler
+from command_service.inventory.aggregate import stock_item_aggregate
+from command_service.inventory.servicer import InventoryCommandServicer
 from command_service.orders.aggregate import order_aggregate
 from command_service.orders.servicer import OrderCommandServicer
 from command_service.relay.admin_servicer import RelayAdminServicer
@@ -23,12 +25,14 @@ from command_service.supervision import supervise
 from orderflow.admin.v1 import relay_admin_service_pb2, relay_admin_service_pb2_grpc
 from orderflow.customers.v1 import customer_service_pb2, customer_service_pb2_grpc
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
+from orderflow.inventory.v1 import inventory_command_service_pb2, inventory_command_service_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2, command_service_pb2_grpc
 from service_kit.grpc_server import GrpcServer
 
 SERVICES = [
     command_service_pb2.DESCRIPTOR.services_by_name["OrderCommandService"],
     customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
+    inventory_command_service_pb2.DESCRIPTOR.services_by_name["InventoryCommandService"],
     event_log_pb2.DESCRIPTOR.services_by_name["EventLogService"],
     relay_admin_service_pb2.DESCRIPTOR.services_by_name["RelayAdminService"],
 ]
@@ -72,9 +76,13 @@ def _server(
     )
     orders = handler(order_aggregate(timedelta(days=settings.estimated_delivery_days)))
     customers = handler(customer_aggregate())
+    stock = handler(stock_item_aggregate())
     server = GrpcServer(settings, {"postgresql": database.check}, share_port=share_port)
     command_service_pb2_grpc.add_OrderCommandServiceServicer_to_server(OrderCommandServicer(orders), server.grpc)
     customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(CustomerServicer(customers), server.grpc)
+    inventory_command_service_pb2_grpc.add_InventoryCommandServiceServicer_to_server(
+        InventoryCommandServicer(stock), server.grpc
+    )
     event_log_pb2_grpc.add_EventLogServiceServicer_to_server(EventLogServicer(store, settings.log_shards), server.grpc)
     relay_admin_service_pb2_grpc.add_RelayAdminServiceServicer_to_server(RelayAdminServicer(database), server.grpc)
     return server

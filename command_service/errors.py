@@ -2,9 +2,10 @@
 
 ServiceError
 ├── InvalidArgument ── EmptyOrder, BelowMinimumAmount, CurrencyMismatch, AmountOverflow, RequestIdReused
-├── FailedPrecondition ── AlreadyCancelled, CannotCancelDeliveredOrder, NotAllowedInStatus
+├── FailedPrecondition ── AlreadyCancelled, CannotCancelDeliveredOrder, NotAllowedInStatus, InsufficientStock
 ├── TryLater ── StoreUnavailable, Overloaded
-└── OrderNotFound, CustomerNotFound, OrderAlreadyExists, CustomerAlreadyExists, VersionMismatch, NotOffered
+└── OrderNotFound, CustomerNotFound, StockItemNotFound, OrderAlreadyExists, CustomerAlreadyExists, VersionMismatch,
+    NotOffered
 """
 
 from orderflow.common.v1 import errors_pb2
@@ -54,9 +55,15 @@ class CannotCancelDeliveredOrder(FailedPrecondition):
 
 
 class NotAllowedInStatus(FailedPrecondition):
-    """The order's status does not allow the command."""
+    """The order's status, or what it did before, does not allow the command."""
 
     reason = errors_pb2.ERROR_REASON_NOT_ALLOWED_IN_STATUS
+
+
+class InsufficientStock(FailedPrecondition):
+    """Less stock is available than was asked for."""
+
+    reason = errors_pb2.ERROR_REASON_INSUFFICIENT_STOCK
 
 
 class OrderNotFound(ServiceError):
@@ -69,6 +76,12 @@ class CustomerNotFound(ServiceError):
     """There is no such customer."""
 
     reason = errors_pb2.ERROR_REASON_CUSTOMER_NOT_FOUND
+
+
+class StockItemNotFound(ServiceError):
+    """No stock was ever recorded for this SKU."""
+
+    reason = errors_pb2.ERROR_REASON_STOCK_ITEM_NOT_FOUND
 
 
 class OrderAlreadyExists(ServiceError):

@@ -97,8 +97,8 @@ class CommandHandler(Generic[State]):
                 message,
                 answer,
                 principal,
+                naming=self._aggregate.naming,
                 kind=self._aggregate.name,
-                id_field=self._aggregate.id_field,
                 new_id=self._new_id,
             )
             if span.is_recording():

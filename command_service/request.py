@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 
 from command_service.errors import RequestIdReused
 from command_service.event_store.port import Remembered, RequestKey
+from command_service.naming import Naming
 from service_kit.errors import FieldViolation
 
-_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8077-636f6d6d616e")
 Answer = TypeVar("Answer", bound=Message)
 
 
@@ -41,26 +41,13 @@ class Request(Generic[Answer]):
         answer: type[Answer],
         principal: str,
         *,
+        naming: Naming,
         kind: str,
-        id_field: str,
         new_id: Callable[[], uuid.UUID],
     ) -> "Request[Answer]":
-        """The request that a message makes.
-
-        An empty aggregate id is derived from principal and request id, so that a retry names the same aggregate;
-        without a request id it is drawn by `new_id`.
-        """
-        named: str = getattr(message, id_field)
-        if named:
-            aggregate_id = uuid.UUID(named)
-        elif message.request_id:
-            aggregate_id = uuid.uuid5(_NAMESPACE, f"{kind}\0{principal}\0{message.request_id}")
-        else:
-            aggregate_id = new_id()
+        """The request that a message makes."""
         key = _key(message, principal)
-        if named != str(aggregate_id):
-            message = type(message).FromString(message.SerializeToString())
-            setattr(message, id_field, str(aggregate_id))
+        aggregate_id, message = naming.find(message, kind=kind, principal=principal, new_id=new_id)
         return cls(message, aggregate_id, principal, key, answer)
 
     @property

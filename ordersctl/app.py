@@ -14,6 +14,7 @@ from ordersctl import (
     order_queries,
     quarantine,
     rebuilds,
+    stock,
     trace_commands,
 )
 from ordersctl.client import Addresses
@@ -56,6 +57,7 @@ def build() -> typer.Typer:
     canary.add_to(app)
     app.add_typer(_orders(), name="order")
     app.add_typer(customers.app, name="customer")
+    app.add_typer(stock.app, name="stock")
     app.add_typer(_projections(), name="projection")
     app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(operations.relay, name="relay")

@@ -11,6 +11,7 @@ import grpc
 
 from orderflow.admin.v1 import projection_admin_service_pb2_grpc, relay_admin_service_pb2_grpc
 from orderflow.customers.v1 import customer_service_pb2_grpc
+from orderflow.inventory.v1 import inventory_command_service_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2_grpc, query_service_pb2_grpc
 from ordersctl.errors import CallFailed, Failure, failure_of
 from service_kit.grpc_channel import open_channel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # the stubs of grpc.aio exist for type checkers only
     from orderflow.admin.v1.projection_admin_service_pb2_grpc import ProjectionAdminServiceAsyncStub
     from orderflow.admin.v1.relay_admin_service_pb2_grpc import RelayAdminServiceAsyncStub
     from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+    from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceAsyncStub
     from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceAsyncStub
     from orderflow.orders.v1.query_service_pb2_grpc import OrderQueryServiceAsyncStub
 
@@ -80,6 +82,11 @@ class Client:
     def customers(self) -> "CustomerServiceAsyncStub":
         """Registers, changes and shows customers."""
         return customer_service_pb2_grpc.CustomerServiceStub(self._channel(self.addresses.command))
+
+    @cached_property
+    def stock(self) -> "InventoryCommandServiceAsyncStub":
+        """Changes stock."""
+        return inventory_command_service_pb2_grpc.InventoryCommandServiceStub(self._channel(self.addresses.command))
 
     @cached_property
     def relay(self) -> "RelayAdminServiceAsyncStub":

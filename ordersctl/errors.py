@@ -24,6 +24,7 @@ _OUTCOME_UNKNOWN = {grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.St
 _VERDICTS = {REFUSED: "refused", UNAVAILABLE: "unavailable", FAILED: "failed"}
 _ADVICE_BY_REASON = {
     "ORDER_NOT_FOUND": "check the id; to see an order of a moment ago, pass its token to `order get --token`",
+    "TOKEN_INVALID": "ask anew without it",
     "VERSION_MISMATCH": "read the order again, decide again, and pass the version you saw",
     "REQUEST_ID_REUSED": "choose a new --request-id for a new command",
     "PROJECTION_NOT_FOUND": "`ordersctl projection list` shows those there are",

@@ -10,9 +10,11 @@ from uuid import uuid4
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.interval_pb2 import Interval
+from google.type.money_pb2 import Money
 
 from orderflow.orders.v1.order_pb2 import OrderStatus
 from orderflow.orders.v1.queries_pb2 import OrderFilter
+from ordersctl import money
 
 MOST_INT32, MOST_INT64 = 2**31 - 1, 2**63 - 1
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order: a UUID.")]
@@ -29,6 +31,15 @@ class Status(StrEnum):
     SHIPPED = "shipped"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+
+
+class FacetName(StrEnum):
+    """Facets as people type them."""
+
+    STATUS = "status"
+    CURRENCY = "currency"
+    MONTH = "month"
+    CUSTOMER = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +90,23 @@ class Filter:
         typer.Option(metavar="TIME", help="Only orders created at or after it (ISO 8601; UTC unless it names a zone)."),
     ] = ""
     until: Annotated[str, typer.Option(metavar="TIME", help="Only orders created before it.")] = ""
+    min_total: Annotated[str, typer.Option(metavar="DECIMAL", help="Only orders of so much or more.")] = ""
+    max_total: Annotated[str, typer.Option(metavar="DECIMAL", help="Only orders of so much or less.")] = ""
+    currency: Annotated[str, typer.Option(help="ISO 4217 code of these two amounts.")] = "EUR"
+    tracking: Annotated[str, typer.Option(metavar="NUMBER", help="Only orders of exactly this tracking number.")] = ""
 
     def message(self) -> OrderFilter:
         """The filter as queries take it.
 
         Raises:
-            typer.BadParameter: a time is none.
+            typer.BadParameter: a time or an amount is none.
         """
-        asked = OrderFilter(customer_id=self.customer)
+        asked = OrderFilter(
+            customer_id=self.customer,
+            tracking_number=self.tracking,
+            min_total=amount_of(self.min_total, self.currency, "--min-total") if self.min_total else None,
+            max_total=amount_of(self.max_total, self.currency, "--max-total") if self.max_total else None,
+        )
         asked.statuses.extend(OrderStatus.Value(f"ORDER_STATUS_{each.name}") for each in self.status)
         if self.since or self.until:
             start = time_of(self.since, "--since") if self.since else None
@@ -114,6 +134,18 @@ class Paging:
     def request_fields(self) -> dict[str, Any]:
         """The request's fields of the same names."""
         return dict(vars(self))
+
+
+def amount_of(text: str, currency: str, option: str) -> Money:
+    """The amount that a decimal says.
+
+    Raises:
+        typer.BadParameter: it says none.
+    """
+    try:
+        return money.parse(text, currency)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def time_of(text: str, option: str) -> Timestamp:

@@ -15,6 +15,7 @@ from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
+from ordersctl.get_order import get_order
 from ordersctl.options import MOST_INT64, Filter, OrderId, time_of
 from ordersctl.output import Rows
 
@@ -37,7 +38,7 @@ async def at(
         request.at_version = int(moment)
     else:
         request.as_of_time.CopyFrom(time_of(moment, "MOMENT"))
-    response = await session.client.call(session.client.queries.GetOrder, request)
+    response = await get_order(session.client, request)
     session.output.message(response, tables.order(response.order, response.freshness))
 
 
@@ -52,12 +53,11 @@ async def diff(
     ] = None,
 ) -> None:
     """Show what changed in an order between two versions."""
-    get = session.client.queries.GetOrder
     if after is None:
-        present = await session.client.call(get, queries_pb2.GetOrderRequest(order_id=order_id))
+        present = await get_order(session.client, queries_pb2.GetOrderRequest(order_id=order_id))
         after = present.order.version
     first, second = [
-        await session.client.call(get, queries_pb2.GetOrderRequest(order_id=order_id, at_version=version))
+        await get_order(session.client, queries_pb2.GetOrderRequest(order_id=order_id, at_version=version))
         for version in (before, after)
     ]
     rows = Rows(session.output, _change_rows)

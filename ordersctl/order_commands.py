@@ -7,16 +7,15 @@ from typing import Annotated, TypeVar, cast
 import grpc
 import typer
 from google.protobuf.message import Message
-from google.type.money_pb2 import Money
 
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.orders.v1 import commands_pb2
 from orderflow.orders.v1.order_pb2 import OrderItem
-from ordersctl import money, tables
+from ordersctl import tables
 from ordersctl.client import AnyCommand
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
-from ordersctl.options import MOST_INT32, Currency, Envelope, ExistingEnvelope, OrderId, Wait
+from ordersctl.options import MOST_INT32, Currency, Envelope, ExistingEnvelope, OrderId, Wait, amount_of
 from ordersctl.visibility import order_until_visible
 
 app = typer.Typer()
@@ -135,7 +134,7 @@ async def pay(
         **envelope.request_fields,
         order_id=order_id,
         payment_reference=reference,
-        amount=_amount(amount, currency, "--amount"),
+        amount=amount_of(amount, currency, "--amount"),
     )
     await _accept(session, session.client.orders.RecordPayment, request, wait=wait)
 
@@ -156,7 +155,7 @@ async def refund(
         **envelope.request_fields,
         order_id=order_id,
         refund_reference=reference,
-        amount=_amount(amount, currency, "--amount"),
+        amount=amount_of(amount, currency, "--amount"),
     )
     await _accept(session, session.client.orders.RecordRefund, request, wait=wait)
 
@@ -237,12 +236,5 @@ def _item(text: str, currency: str, option: str) -> OrderItem:
         raise typer.BadParameter(f"{text!r} is not SKU:NAME:QUANTITY:PRICE", param_hint=option)
     if len(parts[2]) > _QUANTITY_DIGITS or not 0 <= int(parts[2]) <= MOST_INT32:
         raise typer.BadParameter(f"the quantity {parts[2]} is out of range", param_hint=option)
-    price = _amount(parts[3], currency, option)
+    price = amount_of(parts[3], currency, option)
     return OrderItem(sku=sku, product_name=parts[1], quantity=int(parts[2]), unit_price=price)
-
-
-def _amount(text: str, currency: str, option: str) -> Money:
-    try:
-        return money.parse(text, currency)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Annotated, Protocol, TypeVar
 
 import typer
@@ -12,10 +13,12 @@ from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import history, tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
-from ordersctl.options import MOST_INT64, TOKEN_OPTION, Filter, OrderId, Paging, time_of
-from ordersctl.output import Rows
+from ordersctl.get_order import get_order
+from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, OrderId, Paging, time_of
+from ordersctl.output import Rows, printable
 
 app = typer.Typer()
+_MOST_VALUES = 12
 AnyChunk = TypeVar("AnyChunk", bound="Chunk")
 
 
@@ -59,14 +62,7 @@ async def get(
         at_version=at_version,
         as_of_time=as_of_time,
     )
-    try:
-        response = await session.client.call(session.client.queries.GetOrder, request)
-    except CallFailed as failed:
-        in_the_past = at_version is not None or as_of_time is not None
-        if in_the_past and failed.failure.reason == "ORDER_NOT_FOUND":
-            advice = f"`ordersctl order history {order_id}` shows its versions and when each came"
-            raise failed.advised(advice) from failed
-        raise
+    response = await get_order(session.client, request)
     session.output.message(response, tables.order(response.order, response.freshness))
 
 
@@ -91,6 +87,7 @@ async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
     "order search green tea",
     "order search zoe --status shipped --limit 20",
     "order search ada@example.org --json",
+    "order search tea --facet status --facet month --limit 1",
     "order search -- '\"green tea\"' -lamp",
 )
 async def search(
@@ -100,21 +97,29 @@ async def search(
         list[str], typer.Argument(metavar="WORDS...", help="All must be found; after --, -word excludes.")
     ],
     asked: Filter,
+    facet: Annotated[
+        list[FacetName] | None, typer.Option(case_sensitive=False, help="Count all found by it; can be repeated.")
+    ] = None,
     paging: Paging,
 ) -> None:
     """Search orders by text, best match first; case and accents do not matter."""
     request = queries_pb2.SearchOrdersRequest(query=" ".join(words), filter=asked.message(), **paging.request_fields)
+    request.facets.extend(queries_pb2.Facet.Value(f"FACET_{each.name}") for each in dict.fromkeys(facet or ()))
     found = 0
+    counts: list[queries_pb2.FacetCounts] = []
 
     async def counted() -> AsyncIterator[queries_pb2.SearchOrdersResponse]:
         nonlocal found
         async for chunk in session.client.stream(session.client.queries.SearchOrders, request):
             found += chunk.total  # in the first chunk only
+            counts.extend(chunk.facet_counts)
             yield chunk
 
     shown = await _show_orders(session, counted())
     if shown < found or not session.output.as_json:
         session.output.note(f"{shown} of {found} found", shown=shown, found=found)
+    for each in counts:
+        _note_counts(session, each)
 
 
 @command(app, "history", "order history ORDER_ID", "order history ORDER_ID --after-version 2")
@@ -127,8 +132,23 @@ async def show_history(
     """Show what happened to an order, event by event."""
     request = queries_pb2.GetOrderHistoryRequest(order_id=order_id, after_version=after_version)
     rows = Rows(session.output, history.event_rows)
-    async for chunk in session.client.stream(session.client.queries.GetOrderHistory, request):
-        rows.add(chunk.events)
+    try:
+        async for chunk in session.client.stream(session.client.queries.GetOrderHistory, request):
+            rows.add(chunk.events)
+    except CallFailed as failed:
+        if failed.failure.reason == "ORDER_NOT_FOUND":  # to the event store itself: no token makes it appear
+            raise failed.advised("check the id") from failed
+        raise
+
+
+def _note_counts(session: Session, counts: queries_pb2.FacetCounts) -> None:
+    """Says how many of the orders found have each value of a facet; to people only the first values."""
+    name = queries_pb2.Facet.Name(counts.facet).removeprefix("FACET_").lower()
+    values = {each.value: each.order_count for each in counts.buckets}
+    listed = [f"{count} {printable(value)}" for value, count in islice(values.items(), _MOST_VALUES)]
+    others = counts.other_count + sum(islice(values.values(), _MOST_VALUES, None))
+    text = f"by {name}: {', '.join([*listed, *([f'{others} of others'] if others else [])]) or 'none'}"
+    session.output.note(text, facet=name, counts=values, others=counts.other_count)
 
 
 async def _show_orders(session: Session, chunks: AsyncIterator[AnyChunk]) -> int:

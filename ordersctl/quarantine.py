@@ -20,6 +20,9 @@ EntryId = Annotated[str, typer.Argument(metavar="ENTRY", help="As the list names
 Generation = Annotated[
     int | None, typer.Option(min=1, help="As `projection list` shows them.", show_default="the live one")
 ]
+Projection = Annotated[
+    str, typer.Option(help="Only this projection, as `projection list` shows them.", show_default="all")
+]
 _PREFIX = "QUARANTINE_STATE_"
 _STYLES = {"quarantined": "red", "replaying": "yellow", "skipped": "dim"}
 _SHOWN_BYTES = 32
@@ -41,12 +44,13 @@ async def list_entries(
         list[State] | None,
         typer.Option(case_sensitive=False, help="Only entries in this state; can be repeated."),
     ] = None,
+    projection: Projection = "",
     generation: Generation = None,
 ) -> None:
-    """List what cannot be shown to queries, oldest first."""
+    """List what cannot be shown to queries: by projection, oldest first."""
     states = [pb.QuarantineState.Value(f"{_PREFIX}{each.name}") for each in state or ()]
     rows = Rows(session.output, _entry_table)
-    request = pb.ListQuarantineRequest(states=states, generation=generation or 0)
+    request = pb.ListQuarantineRequest(states=states, projection=projection, generation=generation or 0)
     async for chunk in session.client.stream(session.client.projections.ListQuarantine, request):
         rows.add(chunk.entries)
     if not session.output.as_json and not rows.count:
@@ -54,18 +58,23 @@ async def list_entries(
 
 
 @command(app, "show", "quarantine show order/ORDER_ID", "quarantine show ENTRY --json | jq -r .event_json | jq")
-async def show(session: Session, *, entry: EntryId, generation: Generation = None) -> None:
-    """Show an entry and the message in which its failure was noticed."""
-    request = pb.GetQuarantinedRequest(id=entry, generation=generation or 0)
+async def show(session: Session, *, entry: EntryId, projection: Projection = "", generation: Generation = None) -> None:
+    """Show an entry and the message in which its failure was noticed; of several projections, the first's."""
+    request = pb.GetQuarantinedRequest(id=entry, projection=projection, generation=generation or 0)
     response = await session.client.call(session.client.projections.GetQuarantined, request)
     rows = [*_rows(response.entry), *_message_rows(response.message), ("event", response.event_json)]
     session.output.message(response, tables.facts(rows))
 
 
-@command(app, "replay", "quarantine replay order/ORDER_ID")
-async def replay(session: Session, *, entry: EntryId) -> None:
+@command(
+    app,
+    "replay",
+    "quarantine replay order/ORDER_ID",
+    "quarantine replay customer/CUSTOMER_ID --projection customers",
+)
+async def replay(session: Session, *, entry: EntryId, projection: Projection = "") -> None:
     """Try an entry again, after its cause was removed."""
-    request = pb.ReplayQuarantinedRequest(id=entry)
+    request = pb.ReplayQuarantinedRequest(id=entry, projection=projection)
     response = await session.client.call(session.client.projections.ReplayQuarantined, request)
     gone = not response.HasField("entry")
     _show_outcome(session, response, response.entry, "replayed; the entry is gone" if gone else "")
@@ -86,9 +95,10 @@ async def skip(
     ] = 0,
     actor: Annotated[str, typer.Option(help="Who decides it.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    projection: Projection = "",
 ) -> None:
     """Have an entry's version passed over, for good; prefer to remove the cause and to replay."""
-    request = pb.SkipQuarantinedRequest(id=entry, version=version, actor=actor, reason=reason)
+    request = pb.SkipQuarantinedRequest(id=entry, version=version, actor=actor, reason=reason, projection=projection)
     response = await session.client.call(session.client.projections.SkipQuarantined, request)
     _show_outcome(session, response, response.entry, "")
 
@@ -100,14 +110,15 @@ def _show_outcome(session: Session, response: Message, entry: pb.QuarantineEntry
 def _entry_table(entries: Sequence[pb.QuarantineEntry], *, header: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_header=header, pad_edge=False)
     table.add_column("entry", overflow="fold")
+    table.add_column("projection")
     table.add_column("version", justify="right")
     table.add_column("state")
     table.add_column("since")
     table.add_column("cause", overflow="fold")
     for each in entries:
-        texts = (each.id, str(each.version or ""), tables.time_text(each.quarantine_time), each.cause)
-        id_, version, since, cause = map(tables.as_text, texts)
-        table.add_row(id_, version, _state(each), since, cause)
+        texts = (each.id, each.projection, str(each.version or ""), tables.time_text(each.quarantine_time), each.cause)
+        id_, projection, version, since, cause = map(tables.as_text, texts)
+        table.add_row(id_, projection, version, _state(each), since, cause)
     return table
 
 
@@ -116,6 +127,7 @@ def _rows(entry: pb.QuarantineEntry) -> list[tables.Row]:
         ("entry", entry.id),
         ("state", _state(entry)),
         ("version", str(entry.version or "")),
+        ("projection", entry.projection),
         ("generation", str(entry.generation or "")),
         ("cause", entry.cause),
         ("since", tables.time_text(entry.quarantine_time)),

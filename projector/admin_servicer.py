@@ -4,66 +4,67 @@ from collections.abc import AsyncIterator
 
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
 from orderflow.admin.v1 import projection_admin_service_pb2_grpc, quarantine_pb2, rebuild_pb2
-from projector.progress import Progress
-from projector.quarantine_admin import QuarantineAdmin
-from projector.rebuild.rebuilds import Rebuilds
+from projector.projections import Projections
 from service_kit.grpc_layers import Context
 
 
 class ProjectionAdminServicer(projection_admin_service_pb2_grpc.ProjectionAdminServiceServicer):
     """Serves the operators."""
 
-    def __init__(self, progress: Progress, rebuilds: Rebuilds, quarantine: QuarantineAdmin) -> None:
-        self._progress = progress
-        self._rebuilds = rebuilds
-        self._quarantine = quarantine
+    def __init__(self, projections: Projections) -> None:
+        self._projections = projections
 
     async def ListProjections(self, request: pb.ListProjectionsRequest, context: Context) -> pb.ListProjectionsResponse:
         """Lists the projections that this projector runs."""
-        return pb.ListProjectionsResponse(projections=[await self._progress.status()])
+        return pb.ListProjectionsResponse(projections=await self._projections.statuses())
 
     async def RebuildProjection(
         self, request: rebuild_pb2.RebuildProjectionRequest, context: Context
     ) -> rebuild_pb2.RebuildProjectionResponse:
         """Begins a rebuild."""
-        rebuild = await self._rebuilds.start(request.name, ignore_differences=request.ignore_differences)
+        rebuilds = self._projections.rebuilds(request.name)
+        rebuild = await rebuilds.start(ignore_differences=request.ignore_differences)
         return rebuild_pb2.RebuildProjectionResponse(rebuild=rebuild)
 
     async def GetRebuild(
         self, request: rebuild_pb2.GetRebuildRequest, context: Context
     ) -> rebuild_pb2.GetRebuildResponse:
         """Tells how far a rebuild is."""
-        return rebuild_pb2.GetRebuildResponse(rebuild=await self._rebuilds.get(request.name, request.generation))
+        rebuild = await self._projections.rebuilds(request.name).get(request.generation)
+        return rebuild_pb2.GetRebuildResponse(rebuild=rebuild)
 
     async def RollbackProjection(
         self, request: rebuild_pb2.RollbackProjectionRequest, context: Context
     ) -> rebuild_pb2.RollbackProjectionResponse:
         """Returns to a kept generation."""
-        live, replaced = await self._rebuilds.roll_back(request.name, request.generation)
+        live, replaced = await self._projections.rebuilds(request.name).roll_back(request.generation)
         return rebuild_pb2.RollbackProjectionResponse(generation=live, replaced_generation=replaced)
 
     async def ListQuarantine(
         self, request: quarantine_pb2.ListQuarantineRequest, context: Context
     ) -> AsyncIterator[quarantine_pb2.ListQuarantineResponse]:
         """Lists what cannot be projected."""
-        async for page in self._quarantine.pages(request.generation, request.states):
+        async for page in self._projections.quarantines.pages(request.projection, request.generation, request.states):
             yield quarantine_pb2.ListQuarantineResponse(entries=page)
 
     async def GetQuarantined(
         self, request: quarantine_pb2.GetQuarantinedRequest, context: Context
     ) -> quarantine_pb2.GetQuarantinedResponse:
         """Shows an entry with its message."""
-        return await self._quarantine.get(request.generation, request.id)
+        return await self._projections.quarantines.get(request.projection, request.generation, request.id)
 
     async def ReplayQuarantined(
         self, request: quarantine_pb2.ReplayQuarantinedRequest, context: Context
     ) -> quarantine_pb2.ReplayQuarantinedResponse:
         """Tries an entry again."""
-        return quarantine_pb2.ReplayQuarantinedResponse(entry=await self._quarantine.replay(request.id))
+        entry = await self._projections.quarantines.replay(request.projection, request.id)
+        return quarantine_pb2.ReplayQuarantinedResponse(entry=entry)
 
     async def SkipQuarantined(
         self, request: quarantine_pb2.SkipQuarantinedRequest, context: Context
     ) -> quarantine_pb2.SkipQuarantinedResponse:
         """Has a version passed over."""
-        entry = await self._quarantine.skip(request.id, request.version, request.actor, request.reason)
+        entry = await self._projections.quarantines.skip(
+            request.projection, request.id, request.version, request.actor, request.reason
+        )
         return quarantine_pb2.SkipQuarantinedResponse(entry=entry)

@@ -1,9 +1,10 @@
-"""Completes, in time, the orders that were indexed while their customers could not be looked up."""
+"""Completes, in time, the documents that were written while their customers could not be looked up."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -31,7 +32,7 @@ class Backfill:
     """
 
     def __init__(
-        self, enrichment: Enrichment, *, seconds: float, shown: Callable[[], AbstractContextManager[None]]
+        self, enrichment: Enrichment[Any], *, seconds: float, shown: Callable[[], AbstractContextManager[None]]
     ) -> None:
         self._enrichment = enrichment
         self._seconds = seconds
@@ -52,16 +53,16 @@ class Backfill:
 
     async def _look(self) -> None:
         try:
-            with _tracer.start_as_current_span("complete pending orders", Context()):
+            with _tracer.start_as_current_span("complete pending documents", Context()):
                 completed = await self._enrichment.complete()
         except Outage as outage:
             self._enrichment.owing.set()
             if not self._held_up:
-                _log.warning("pending orders cannot be completed now", cause=str(outage))
+                _log.warning("pending documents cannot be completed now", cause=str(outage))
             self._held_up = True
         except Exception as error:  # noqa: BLE001 -- whatever it is, the projection goes on without it
-            _log.exception("pending orders cannot be completed", error=type(error).__name__)
+            _log.exception("pending documents cannot be completed", error=type(error).__name__)
         else:
             self._held_up = False
             if completed:
-                _log.info("pending orders completed", count=completed)
+                _log.info("pending documents completed", count=completed)

@@ -2,35 +2,35 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 import structlog
 from confluent_kafka import Message
 from opentelemetry.trace import Span, StatusCode
 
 from projector.errors import Undecodable, Unprojectable
-from projector.events import AggregateType, AnyEvent, CustomerEvent, OrderEvent, UnreadableEvent, event_in
+from projector.events import Aggregates, AnyEvent, event_in
 from projector.folding import Failure
 from projector.quarantine import Record
 from projector.quarantine_records import aggregate_record, cause_text, headers_of, key_of, message_record
 from projector.tracing import message_span, projection_span
 from service_kit.cloudevents import text_headers
 
-Event = TypeVar("Event", OrderEvent, CustomerEvent)
 _log = structlog.get_logger("projector")
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries(Generic[Event]):
+class Deliveries:
     """The events of one type of aggregate, in the order in which they came, and their spans; by aggregate."""
 
-    aggregate_type: AggregateType
-    events: dict[str, list[Event | UnreadableEvent]] = field(default_factory=dict)
+    aggregate_type: str
+    events: dict[str, list[AnyEvent]] = field(default_factory=dict)
     spans: dict[str, list[Span]] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)
 
-    def add(self, id_: str, event: Event | UnreadableEvent, span: Span, message: Message) -> None:
-        """Adds an event of the aggregate with this id."""
+    def add(self, event: AnyEvent, span: Span, message: Message) -> None:
+        """Adds an event."""
+        id_ = event.aggregate_id
         self.events.setdefault(id_, []).append(event)
         self.spans.setdefault(id_, []).append(span)
         self.messages.setdefault(id_, []).append(message)
@@ -51,13 +51,18 @@ class Batch:
     """Decodes messages, and makes a record of each failure.
 
     The messages' spans end when the batch is left as a context.
+
+    Args:
+        aggregates: a message that names none of them is a failure.
     """
 
-    def __init__(self, messages: Iterable[Message], *, group: str, projection: str, time_us: int) -> None:
-        self.orders: Deliveries[OrderEvent] = Deliveries("order")
-        self.customers: Deliveries[CustomerEvent] = Deliveries("customer")
+    def __init__(
+        self, messages: Iterable[Message], aggregates: Aggregates, *, group: str, projection: str, time_us: int
+    ) -> None:
+        self.deliveries = {type_: Deliveries(type_) for type_ in aggregates}
         self.records: dict[str, Record] = {}
         """Of what cannot be projected, by the entries' ids."""
+        self._aggregates = aggregates
         self._group = group
         self._projection = projection
         self._time_us = time_us
@@ -72,7 +77,7 @@ class Batch:
         for span in reversed(self._spans):
             span.end()
 
-    def fail(self, deliveries: Deliveries[Event], failures: Mapping[str, Failure]) -> None:
+    def fail(self, deliveries: Deliveries, failures: Mapping[str, Failure]) -> None:
         """Records aggregates that cannot be projected."""
         for id_, failure in failures.items():
             message = deliveries.message_of(id_, failure.version)
@@ -86,30 +91,26 @@ class Batch:
         )
         self._spans.append(span)
         try:
-            event = event_in(key_of(message), message.value(), headers_of(message))
+            event = event_in(key_of(message), message.value(), headers_of(message), self._aggregates)
         except Undecodable as cause:
             self._record(message_record(message, cause, time_us=self._time_us), cause, [span])
             return
         span.set_attributes(
-            {"orderflow.projection.name": self._projection, "orderflow.event.type": headers.get("ce_type", "")}
+            {
+                "orderflow.projection.name": self._projection,
+                "orderflow.event.type": headers.get("ce_type", ""),
+                f"orderflow.{event.aggregate_type}.id": event.aggregate_id,
+            }
         )
         projecting = projection_span(span, self._projection)
         self._spans.append(projecting)
-        self._deliver(event, message, span, projecting)
-
-    def _deliver(self, event: AnyEvent, message: Message, span: Span, projecting: Span) -> None:
-        match event:
-            case OrderEvent(order_id=id_) | UnreadableEvent(aggregate_type="order", aggregate_id=id_):
-                span.set_attribute("orderflow.order.id", id_)
-                self.orders.add(id_, event, projecting, message)
-            case CustomerEvent(customer_id=id_) | UnreadableEvent(aggregate_id=id_):
-                span.set_attribute("orderflow.customer.id", id_)
-                self.customers.add(id_, event, projecting, message)
+        self.deliveries[event.aggregate_type].add(event, projecting, message)
 
     def _record(self, record: Record, cause: Unprojectable, spans: Iterable[Span]) -> None:
         entry = record.entry
         _log.error(
             "cannot be projected",
+            projection=self._projection,
             topic=entry.topic,
             partition=entry.partition,
             offset=entry.offset,

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
+from typing import Generic
 
 import structlog
 from cachetools import LRUCache
 from redis.exceptions import RedisError
 
-from orderflow.orders.v1 import views_pb2
 from projector.documents import Document
+from read_models.read_model import AnyView, ReadModel
 from service_kit.view_cache import CachedView, ViewCache
 
 _AT_ONCE = 500
@@ -18,7 +19,7 @@ _RETRY_SECONDS = 1.0
 _log = structlog.get_logger("projector")
 
 
-class CachedViews:
+class CachedViews(Generic[AnyView]):
     """Puts every written view into the cache, and owes it what it could not take.
 
     While Redis is away the projection goes on. The views not put, the newest state of each, are kept and put when
@@ -32,15 +33,22 @@ class CachedViews:
     """
 
     def __init__(
-        self, cache: ViewCache, *, generation: int, live: Callable[[], Awaitable[bool]], most_owed: int = 10_000
+        self,
+        read_model: ReadModel[AnyView],
+        cache: ViewCache,
+        *,
+        generation: int,
+        live: Callable[[], Awaitable[bool]],
+        most_owed: int = 10_000,
     ) -> None:
+        self._read_model = read_model
         self._cache = cache
         self._live = live
         self._generation = generation
         self._owed: LRUCache[str, CachedView] = LRUCache(most_owed)
         self._away = False
 
-    async def put(self, documents: Mapping[str, Document]) -> None:
+    async def put(self, documents: Mapping[str, Document[AnyView]]) -> None:
         """Puts the documents' views; while the cache is away that takes no time.
 
         Raises:
@@ -95,11 +103,11 @@ class CachedViews:
             some[id_] = entry
         return some
 
-    def _entry(self, view: views_pb2.OrderView, project_time_us: int) -> CachedView:
+    def _entry(self, view: AnyView, project_time_us: int) -> CachedView:
         return CachedView(
             generation=self._generation,
             version=view.version,
-            source_version=view.customer_version,
+            source_version=self._read_model.source_version(view),
             view=view.SerializeToString(),
             project_time_us=project_time_us,
         )

@@ -1,29 +1,28 @@
-"""The orders' documents in Elasticsearch, written whole and only over what was read: by compare-and-set."""
+"""A read model's documents in Elasticsearch, written whole and only over what was read: by compare-and-set."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 import structlog
 from cachetools import LRUCache
 from elasticsearch import AsyncElasticsearch
 from google.protobuf.message import DecodeError
 
-from orderflow.orders.v1 import views_pb2
 from projector.bulk import State, Write, write_in_bulk
 from projector.elasticsearch_errors import as_outage
 from projector.errors import DocumentRejected, Outage, ReadModelAway
 from projector.generations import Generation
 from projector.patience import Patience
 from projector.tracing import Spans
-from read_models import orders_index
+from read_models.read_model import AnyView, ReadModel
 
-Views: TypeAlias = Mapping[str, views_pb2.OrderView]
-Presents: TypeAlias = Mapping[str, views_pb2.OrderView | None]
-Revise: TypeAlias = Callable[[Presents], Awaitable[Views]]
+Views: TypeAlias = Mapping[str, AnyView]
+Presents: TypeAlias = Mapping[str, AnyView | None]
+Revise: TypeAlias = Callable[[Presents[AnyView]], Awaitable[Views[AnyView]]]
 Page: TypeAlias = Mapping[str, str]
-"""The customers' ids by the documents'."""
+"""A keyword of documents, by their ids."""
 
 _PAGE = 500
 _PLACE_BYTES = 4096
@@ -31,20 +30,20 @@ _log = structlog.get_logger("projector")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(Generic[AnyView]):
     """A document as it was read or written.
 
     Args:
-        view: None where what is there cannot be read: then it is made anew from the event log, by the order's next
-            event or by the auditor.
+        view: None where what is there cannot be read: then it is made anew from the event log, by the aggregate's
+            next event or by the auditor.
     """
 
-    view: views_pb2.OrderView | None
+    view: AnyView | None
     project_time_us: int
     state: State
 
 
-class Documents:
+class Documents(Generic[AnyView]):
     """Reads and writes the documents of one generation by id.
 
     Args:
@@ -55,6 +54,7 @@ class Documents:
 
     def __init__(
         self,
+        read_model: ReadModel[AnyView],
         elasticsearch: AsyncElasticsearch,
         generation: Generation,
         patience: Patience,
@@ -62,14 +62,17 @@ class Documents:
         cached: int,
         now_us: Callable[[], int],
     ) -> None:
+        self._read_model = read_model
         self._elasticsearch = elasticsearch
         self._generation = generation
         self._index = generation.index
         self._patience = patience
-        self._cache: LRUCache[str, Document] = LRUCache(cached, lambda each: min(cached, _places(each)))
+        self._cache: LRUCache[str, Document[AnyView]] = LRUCache(cached, lambda each: min(cached, _places(each)))
         self._now_us = now_us
 
-    async def update(self, ids: Collection[str], revise: Revise, spans: Spans) -> Mapping[str, DocumentRejected]:
+    async def update(
+        self, ids: Collection[str], revise: Revise[AnyView], spans: Spans
+    ) -> Mapping[str, DocumentRejected]:
         """Replaces documents by what `revise` makes of them; answers those that Elasticsearch rejects.
 
         Args:
@@ -97,7 +100,7 @@ class Documents:
         await self._patience.until_done(attempt)
         return rejected
 
-    async def read(self, ids: Collection[str]) -> Mapping[str, Document]:
+    async def read(self, ids: Collection[str]) -> Mapping[str, Document[AnyView]]:
         """Those of the documents that exist, at least as new as this process has last seen them.
 
         Raises:
@@ -105,21 +108,21 @@ class Documents:
         """
         return await self._patience.until_done(partial(self._read, ids))
 
-    def of_customers(self, versions: Mapping[str, int]) -> AsyncIterator[Page]:
-        """Pages of the customers' documents that have the given customer versions or older ones, as last refreshed.
+    async def pages(self, query: Mapping[str, Any], keyword: str) -> AsyncIterator[Page]:
+        """Pages of the documents that a query finds, as last refreshed, with one of their keywords each.
+
+        They are sorted by what never changes, so that no write moves a document from one to another.
 
         Raises:
             Outage: the process is to stop.
         """
-        return self._pages({"bool": {"should": [_written_with(id_, version) for id_, version in versions.items()]}})
-
-    def pending(self) -> AsyncIterator[Page]:
-        """Pages of the documents whose customer is to be looked up, as last refreshed.
-
-        Raises:
-            Outage: the process is to stop.
-        """
-        return self._pages({"term": {"enrichment": "PENDING"}})
+        after: Sequence[Any] | None = None
+        while True:
+            hits = await self._patience.until_done(partial(self._search, query, keyword, after))
+            if not hits:
+                return
+            yield {hit["_id"]: hit["fields"][keyword][0] for hit in hits}
+            after = hits[-1]["sort"]
 
     def forget(self, ids: Collection[str]) -> None:
         """Has documents be read anew: what is kept of them is known to be outdated."""
@@ -134,17 +137,7 @@ class Documents:
         """
         await self._patience.until_done(self._refresh)
 
-    async def _pages(self, query: Mapping[str, Any]) -> AsyncIterator[Page]:
-        """Pages sorted by what never changes, so that no write moves a document from one to another."""
-        after: Sequence[Any] | None = None
-        while True:
-            hits = await self._patience.until_done(partial(self._search, query, after))
-            if not hits:
-                return
-            yield {hit["_id"]: hit["fields"]["customer_id"][0] for hit in hits}
-            after = hits[-1]["sort"]
-
-    async def _read(self, ids: Collection[str]) -> dict[str, Document]:
+    async def _read(self, ids: Collection[str]) -> dict[str, Document[AnyView]]:
         documents = {id_: self._cache[id_] for id_ in ids if id_ in self._cache}
         missing = [id_ for id_ in ids if id_ not in documents]
         if not missing:
@@ -157,18 +150,18 @@ class Documents:
             if "error" in found:
                 raise ReadModelAway(found["error"]["type"])
             if found["found"]:
-                documents[found["_id"]] = _document(found)
+                documents[found["_id"]] = self._document(found)
                 self._keep(found["_id"], documents[found["_id"]])
         return documents
 
-    def _keep(self, id_: str, document: Document) -> None:
+    def _keep(self, id_: str, document: Document[AnyView]) -> None:
         """Remembers a document, unless a newer state is: answers come in any order when work is done side by side."""
         kept = self._cache.get(id_)
         if kept is None or kept.state < document.state:
             self._cache[id_] = document
 
     async def _write(
-        self, views: Views, present: Mapping[str, Document], spans: Spans
+        self, views: Views[AnyView], present: Mapping[str, Document[AnyView]], spans: Spans
     ) -> Mapping[str, DocumentRejected | Outage]:
         """Writes each view over the document that it was made from; answers what failed."""
         now = self._now_us()
@@ -176,7 +169,7 @@ class Documents:
         writes: list[Write] = []
         for id_, view in views.items():
             try:
-                document = orders_index.document(view, project_time_us=now)
+                document = self._read_model.document(view, project_time_us=now)
             except Exception as error:  # noqa: BLE001 -- whatever it is, it is about this view
                 failures[id_] = DocumentRejected(f"no document can be made of it: {type(error).__name__}")
             else:
@@ -196,14 +189,16 @@ class Documents:
         if response["_shards"]["failed"]:
             raise ReadModelAway("a shard could not be refreshed")
 
-    async def _search(self, query: Mapping[str, Any], after: Sequence[Any] | None) -> Sequence[Mapping[str, Any]]:
+    async def _search(
+        self, query: Mapping[str, Any], keyword: str, after: Sequence[Any] | None
+    ) -> Sequence[Mapping[str, Any]]:
         with as_outage():
             response = await self._elasticsearch.search(
                 index=self._index,
                 query=query,
                 source=False,
-                docvalue_fields=[{"field": "customer_id"}],
-                sort=[{"order_id": "asc"}],
+                docvalue_fields=[{"field": keyword}],
+                sort=[{self._read_model.id_field: "asc"}],
                 search_after=after,
                 size=_PAGE,
                 track_total_hits=False,
@@ -212,20 +207,17 @@ class Documents:
         hits: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
         return hits
 
+    def _document(self, found: Mapping[str, Any]) -> Document[AnyView]:
+        state = State(found["_seq_no"], found["_primary_term"])
+        try:
+            view = self._read_model.view_of(found["_source"])
+            return Document(view, found["_source"]["project_time_us"], state)
+        except (KeyError, TypeError, ValueError, DecodeError) as error:
+            _log.error(
+                "a document cannot be read", index=self._index, aggregate_id=found["_id"], error=type(error).__name__
+            )
+            return Document(None, 0, state)
 
-def _document(found: Mapping[str, Any]) -> Document:
-    state = State(found["_seq_no"], found["_primary_term"])
-    try:
-        return Document(orders_index.view_of(found["_source"]), found["_source"]["project_time_us"], state)
-    except (KeyError, TypeError, ValueError, DecodeError) as error:
-        _log.error("a document cannot be read", order_id=found["_id"], error=type(error).__name__)
-        return Document(None, 0, state)
 
-
-def _places(document: Document) -> int:
+def _places(document: Document[Any]) -> int:
     return 1 + (document.view.ByteSize() // _PLACE_BYTES if document.view else 0)
-
-
-def _written_with(customer_id: str, version: int) -> Mapping[str, Any]:
-    of_customer = {"term": {"customer_id": customer_id}}
-    return {"bool": {"filter": [of_customer, {"range": {"customer_version": {"lte": version}}}]}}

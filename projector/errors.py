@@ -105,9 +105,12 @@ class ReadModelUnavailable(TryLater):
 
 
 class ProjectionNotFound(ServiceError):
-    """There is no projection of this name."""
+    """There is no projection of this name, or it does not run in the process that was asked."""
 
     reason = errors_pb2.ERROR_REASON_PROJECTION_NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no projection {name!r} here")
 
 
 class GenerationNotFound(ServiceError):
@@ -155,7 +158,7 @@ class AnotherVersion(ServiceError):
 
 
 class CannotSkipCreation(FailedPrecondition):
-    """The entry is about an order's first version, without which nothing can be folded."""
+    """The entry is about the first version of what is to be shown, without which nothing can be folded."""
 
     reason = errors_pb2.ERROR_REASON_CANNOT_SKIP_CREATION
 

@@ -1,14 +1,16 @@
-"""An order's or customer's events from the log itself, for what Kafka did not bring."""
+"""An aggregate's events from the log itself, for what Kafka did not bring."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from opentelemetry.trace import SpanContext
 
+from event_schemas.aggregates import Aggregate
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
 from projector.errors import EventLogAway, EventsMissing
-from projector.events import AggregateType, AnyEvent, CustomerEvent, OrderEvent, Subject, UnreadableEvent, event_of
+from projector.events import AnyEvent, Events, Subject, event_of
 from service_kit.telemetry import span_context_of
 
 
@@ -21,16 +23,8 @@ class History:
         origins: the spans of the commands that brought them, where they were traced.
     """
 
-    events: Sequence[AnyEvent]
+    events: Events
     origins: Sequence[SpanContext]
-
-    def of_order(self) -> Sequence[OrderEvent | UnreadableEvent]:
-        """The events, where they are an order's."""
-        return [each for each in self.events if not isinstance(each, CustomerEvent)]
-
-    def of_customer(self) -> Sequence[CustomerEvent | UnreadableEvent]:
-        """The events, where they are a customer's."""
-        return [each for each in self.events if not isinstance(each, OrderEvent)]
 
 
 class EventLog:
@@ -47,18 +41,8 @@ class EventLog:
         self._service = event_log_pb2_grpc.EventLogServiceStub(channel)
         self._timeout_seconds = timeout_seconds
 
-    async def read(
-        self, order_id: str, after: int, to: int, skips: Collection[int] = ()
-    ) -> Sequence[OrderEvent | UnreadableEvent]:
-        """The order's events after version `after`, up to and with version `to`, as in a history.
-
-        Raises:
-            EventLogAway: the service does not answer in time.
-        """
-        return (await self.history("order", order_id, after, to, skips)).of_order()
-
     async def history(
-        self, aggregate_type: AggregateType, id_: str, after: int, to: int = 0, skips: Collection[int] = ()
+        self, aggregate: Aggregate[Any], id_: str, after: int, to: int = 0, skips: Collection[int] = ()
     ) -> History:
         """What happened to an aggregate after version `after`, up to version `to` or, without, to its head.
 
@@ -68,10 +52,10 @@ class EventLog:
         Raises:
             EventLogAway: the service does not answer in time.
         """
-        recorded = await self._recorded(aggregate_type, id_, after, to)
+        recorded = await self._recorded(aggregate.type, id_, after, to)
         last = to or max(recorded, default=after)
         events: list[AnyEvent] = []
-        for subject in (Subject(aggregate_type, id_, version) for version in range(after + 1, last + 1)):
+        for subject in (Subject(aggregate, id_, version) for version in range(after + 1, last + 1)):
             if subject.version in recorded and subject.version not in skips:
                 events.append(event_of(subject, recorded[subject.version]))
                 continue
@@ -82,7 +66,7 @@ class EventLog:
         return History(events, [each for each in origins if each.is_valid])
 
     async def _recorded(
-        self, aggregate_type: AggregateType, id_: str, after: int, to: int
+        self, aggregate_type: str, id_: str, after: int, to: int
     ) -> Mapping[int, event_log_pb2.RecordedEvent]:
         request = event_log_pb2.ReadAggregateRequest(
             aggregate_type=aggregate_type, aggregate_id=id_, after_version=after

@@ -20,7 +20,7 @@ from projector.patience import Patience
 _LOOK_SECONDS = 1.0
 _log = structlog.get_logger("projector")
 
-Feed = Callable[[Generation, asyncio.Event], Coroutine[Any, Any, None]]
+Feed = Callable[[Generation, Callable[[], bool], asyncio.Event], Coroutine[Any, Any, None]]
 
 
 class Feeds:
@@ -28,7 +28,8 @@ class Feeds:
 
     Args:
         name: of the projection.
-        feed: feeds a generation until its event is set.
+        feed: feeds a generation until its event is set; it is told whether readers saw the generation when that was
+            last looked at.
         kept: how many generations stay for a rollback.
         lease_seconds: who works on a generation and is silent for so long is taken for dead.
     """
@@ -63,10 +64,6 @@ class Feeds:
             for each in self._fed.values():
                 each.set()
 
-    def is_live(self, generation: Generation) -> bool:
-        """Whether readers saw it when this was last looked at."""
-        return generation.writers == self._live
-
     async def _look(self) -> Sequence[Generation]:
         generations = await self._generations.all()
         if not generations:
@@ -82,8 +79,12 @@ class Feeds:
         for writers in written.keys() - self._fed.keys():
             _log.info("feeding", index=written[writers].index)
             self._fed[writers] = asyncio.Event()
-            group.create_task(self._feed(written[writers], self._fed[writers]))
+            is_live = partial(self._is_live, writers)
+            group.create_task(self._feed(written[writers], is_live, self._fed[writers]))
         self._live = next((each.writers for each in generations if each.live), "")
+
+    def _is_live(self, writers: str) -> bool:
+        return writers == self._live
 
     def _is_written(self, generation: Generation) -> bool:
         if generation.mapping_hash == self._generations.mapping_hash:

@@ -1,7 +1,7 @@
 """How far readers are behind the event log: read now and again for the metrics, and when somebody asks."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -77,48 +77,66 @@ class Freshness:
         return Reading(lag, distance, await self._quarantine(live).count())
 
 
-class FreshnessMetrics:
-    """Tells the last reading, unless it is too old to be told, and the heartbeat."""
+class LastReading:
+    """A projection's last reading, unless it is too old to be told, and its heartbeat.
 
-    def __init__(self, name: str, freshness: Freshness, heartbeat: Heartbeat, meter: Meter) -> None:
+    Args:
+        name: of the projection.
+    """
+
+    def __init__(self, name: str, freshness: Freshness, heartbeat: Heartbeat) -> None:
+        self.attributes = {"orderflow.projection.name": name}
+        self.heartbeat = heartbeat
         self._freshness = freshness
-        self._heartbeat = heartbeat
-        self._attributes = {"orderflow.projection.name": name}
         self._last: tuple[float, Reading] | None = None
+
+    async def run(self) -> None:
+        """Reads again and again until it is cancelled."""
+        await again_and_again(self._read, "reading of the lag", pause_seconds=_READ_SECONDS)
+
+    def get(self) -> Reading | None:
+        """The reading; None where there is none that may be told."""
+        if self._last is None or time.monotonic() - self._last[0] > _VALID_SECONDS:
+            return None
+        return self._last[1]
+
+    async def _read(self) -> None:
+        reading = await self._freshness.read()
+        self._last = time.monotonic(), reading
+
+
+class FreshnessMetrics:
+    """Tells the last readings of all projections of a process: an instrument can be made only once."""
+
+    def __init__(self, readings: Sequence[LastReading], meter: Meter) -> None:
+        self._readings = readings
         self._gauge(meter, "lag.events", "{event}", "Published events that are not indexed.", _lag_events)
         self._gauge(meter, "lag.age", "s", "Age of the oldest published event that is not indexed.", _lag_age)
         self._gauge(meter, "log.distance", "{position}", "From the last indexed event to the log's head.", _distance)
         self._gauge(meter, "quarantined", "{entry}", "What cannot be projected.", _quarantined)
         meter.create_observable_gauge(
             "orderflow.projection.heartbeat.age",
-            [self._observe_heartbeat],
+            [self._observe_heartbeats],
             unit="s",
             description="Time since the slowest of the process's loops that feed generations went round.",
         )
-
-    async def run(self) -> None:
-        """Reads again and again until it is cancelled."""
-        await again_and_again(self._read, "reading of the lag", pause_seconds=_READ_SECONDS)
-
-    async def _read(self) -> None:
-        reading = await self._freshness.read()
-        self._last = time.monotonic(), reading
 
     def _gauge(self, meter: Meter, name: str, unit: str, description: str, value: _Value) -> None:
         callbacks = [partial(self._observe, value)]
         meter.create_observable_gauge(f"orderflow.projection.{name}", callbacks, unit=unit, description=description)
 
     def _observe(self, value: _Value, _: CallbackOptions) -> Iterator[Observation]:
-        if self._last is None or time.monotonic() - self._last[0] > _VALID_SECONDS:
-            return
-        number = value(self._last[1])
-        if number is not None:
-            yield Observation(number, self._attributes)
+        for each in self._readings:
+            reading = each.get()
+            number = None if reading is None else value(reading)
+            if number is not None:
+                yield Observation(number, each.attributes)
 
-    def _observe_heartbeat(self, _: CallbackOptions) -> Iterator[Observation]:
-        age = self._heartbeat.age()
-        if age is not None:
-            yield Observation(age, self._attributes)
+    def _observe_heartbeats(self, _: CallbackOptions) -> Iterator[Observation]:
+        for each in self._readings:
+            age = each.heartbeat.age()
+            if age is not None:
+                yield Observation(age, each.attributes)
 
 
 def _lag_events(reading: Reading) -> float:

@@ -71,7 +71,7 @@ class Generations:
         prefix: of the alias's name.
     """
 
-    def __init__(self, elasticsearch: AsyncElasticsearch, read_model: ReadModel, prefix: str) -> None:
+    def __init__(self, elasticsearch: AsyncElasticsearch, read_model: ReadModel[Any], prefix: str) -> None:
         self.alias = f"{prefix}-{read_model.name}"
         self._elasticsearch = elasticsearch
         self._body = read_model.index_body()

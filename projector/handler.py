@@ -12,28 +12,25 @@ pass by. No process makes a wrong document of them, whatever it knows of the qua
   quarantine first.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TypeAlias
+from typing import Any
 
 from confluent_kafka import Message
 
 from orderflow.admin.v1 import quarantine_pb2 as pb
-from projector.batch import Batch, Deliveries, Event
+from projector.aggregate_projection import AggregateProjection, AggregateProjections, Failures, Skips
+from projector.batch import Batch, Deliveries
 from projector.errors import Deadly, Undecodable
-from projector.events import UnreadableEvent, subject_of
+from projector.events import by_type, subject_of
 from projector.folding import Failure
 from projector.patience import Patience
-from projector.projection import Failures, OrderProjection, Skips
 from projector.quarantine import Entries, Quarantine, Record
 from projector.quarantine_records import aggregate_record, entry_id, headers_of, key_of, message_record, skipped
 from projector.replays import Replays
-from projector.tracing import Spans, silent
-from read_models.read_model import ORDERS
-
-PROJECTION = ORDERS.name
-Project: TypeAlias = Callable[[Mapping[str, Sequence[Event | UnreadableEvent]], Spans, Skips], Awaitable[Failures]]
+from projector.tracing import silent
+from read_models.read_model import ReadModel
 
 
 class BatchHandler:
@@ -45,7 +42,8 @@ class BatchHandler:
 
     def __init__(
         self,
-        projection: OrderProjection,
+        read_model: ReadModel[Any],
+        projections: AggregateProjections,
         quarantine: Quarantine,
         replays: Replays,
         patience: Patience,
@@ -54,7 +52,9 @@ class BatchHandler:
         is_live: Callable[[], bool],
         now_us: Callable[[], int],
     ) -> None:
-        self._projection = projection
+        self._name = read_model.name
+        self._aggregates = by_type(read_model.aggregates)
+        self._projections = projections
         self._quarantine = quarantine
         self._replays = replays
         self._patience = patience
@@ -73,10 +73,13 @@ class BatchHandler:
         """Projects a batch, and quarantines what cannot be projected."""
         with (
             self._shown(),
-            Batch(messages, group=self._group, projection=PROJECTION, time_us=self._now_us()) as batch,
+            Batch(
+                messages, self._aggregates, group=self._group, projection=self._name, time_us=self._now_us()
+            ) as batch,
         ):
-            batch.fail(batch.orders, await self._failures(batch.orders, self._projection.project))
-            batch.fail(batch.customers, await self._failures(batch.customers, self._projection.follow_customers))
+            for type_, projection in self._projections.items():
+                deliveries = batch.deliveries[type_]
+                batch.fail(deliveries, await self._failures(deliveries, projection))
             if batch.records:
                 await self._quarantined(batch.records)
 
@@ -84,13 +87,13 @@ class BatchHandler:
         """Quarantines what a message is about, without reading its value."""
         cause = Deadly("the process died of it, when it was handled alone, too")
         try:
-            subject = subject_of(key_of(message), headers_of(message))
+            subject = subject_of(key_of(message), headers_of(message), self._aggregates)
         except Undecodable:
             record = message_record(message, cause, time_us=self._now_us())
         else:
             failure = Failure(subject.version, cause)
             record = aggregate_record(
-                subject.aggregate_type, subject.aggregate_id, failure, message, time_us=self._now_us()
+                subject.aggregate.type, subject.aggregate_id, failure, message, time_us=self._now_us()
             )
         await self._quarantined({record.entry.id: record})
 
@@ -102,9 +105,9 @@ class BatchHandler:
     def _shown(self) -> AbstractContextManager[None]:
         return nullcontext() if self._is_live() else silent()
 
-    async def _failures(self, deliveries: Deliveries[Event], project: "Project[Event]") -> Failures:
+    async def _failures(self, deliveries: Deliveries, projection: AggregateProjection) -> Failures:
         skips = await self._pass_by(deliveries)
-        failures = await project(deliveries.events, deliveries.spans, skips)
+        failures = await projection.project(deliveries.events, deliveries.spans, skips)
         if not failures:
             return failures
         found = await self._look(entry_id(deliveries.aggregate_type, id_) for id_ in failures)
@@ -112,9 +115,9 @@ class BatchHandler:
         news = {id_: each for id_, each in _skips(found.values()).items() if failures[id_].version in each}
         again = {id_: deliveries.events[id_] for id_ in news}
         left = {id_: failure for id_, failure in failures.items() if id_ not in again}
-        return {**left, **await project(again, deliveries.spans, news)}
+        return {**left, **await projection.project(again, deliveries.spans, news)}
 
-    async def _pass_by(self, deliveries: Deliveries[Event]) -> Skips:
+    async def _pass_by(self, deliveries: Deliveries) -> Skips:
         """Leaves out quarantined aggregates; answers the versions of others that were skipped."""
         known = self._quarantine.known(entry_id(deliveries.aggregate_type, id_) for id_ in deliveries.events)
         entries = await self._look(known) if known else {}

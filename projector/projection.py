@@ -1,55 +1,51 @@
-"""The projection of orders: brings their events, and their customers, into documents and cached views."""
+"""The projection of a read model: brings its aggregates' events into documents and cached views."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import TypeAlias
+from typing import Generic
 
-from orderflow.customers.v1 import customer_pb2
-from orderflow.orders.v1 import views_pb2
+from projector.aggregate_projection import NO_SKIPS, Failures, Skips
 from projector.cached_views import CachedViews
 from projector.documents import Documents, Presents, Views
-from projector.enrichment import Enrichment, is_pending
+from projector.enrichment import Enrichment
 from projector.errors import DocumentRejected
 from projector.event_log import EventLog
-from projector.events import CustomerEvent, UnreadableEvent
-from projector.folding import Failure, Versions, folded
+from projector.events import Events
+from projector.folding import Failure, Folding
 from projector.patience import Patience
 from projector.tracing import Spans
-from read_models import customers
-
-CustomerVersions: TypeAlias = Sequence[CustomerEvent | UnreadableEvent]
-Failures: TypeAlias = Mapping[str, Failure]
-Skips: TypeAlias = Mapping[str, Collection[int]]
-"""The versions that an operator has passed over, by order or customer."""
-
-NO_SKIPS: Skips = MappingProxyType({})
+from read_models.read_model import AnyView, ReadModel, View
 
 
-class OrderProjection:
-    """Projects events of orders and of their customers; to repeat a call changes nothing.
+class Projection(Generic[AnyView]):
+    """Folds events into documents. A failed aggregate's has everything before the version that fails, nothing after.
 
-    Its methods raise Outage when the process is to stop before their work is done.
+    Args:
+        views: None where the read model has none in Redis.
+        enrichment: None where its views show no customers.
     """
 
     def __init__(
-        self, documents: Documents, views: CachedViews, enrichment: Enrichment, event_log: EventLog, patience: Patience
+        self,
+        read_model: ReadModel[AnyView],
+        documents: Documents[AnyView],
+        event_log: EventLog,
+        patience: Patience,
+        *,
+        views: CachedViews[AnyView] | None,
+        enrichment: Enrichment[AnyView] | None,
     ) -> None:
+        self._read_model = read_model
         self._documents = documents
+        self._event_log = event_log
+        self._folding = Folding(read_model, event_log)
+        self._patience = patience
         self._views = views
         self._enrichment = enrichment
-        self._event_log = event_log
-        self._patience = patience
 
-    async def project(self, events: Mapping[str, Versions], spans: Spans, skips: Skips = NO_SKIPS) -> Failures:
-        """Folds orders' events into their documents; answers the orders for which that fails, where and why.
-
-        A failed order's document has everything before the version that fails, and nothing after.
-
-        Args:
-            events: by order, each order's as they came: repeats and gaps may be among them.
-            spans: by order.
-        """
+    async def project(self, events: Mapping[str, Events], spans: Spans, skips: Skips = NO_SKIPS) -> Failures:
+        """See `AggregateProjection`."""
         failures = dict(await self._project(events, spans, skips))
         for id_, failure in failures.copy().items():
             if isinstance(failure.cause, DocumentRejected):
@@ -57,94 +53,83 @@ class OrderProjection:
                 failures.update(await self._project_one_by_one(id_, events[id_], spans, skips))
         return failures
 
-    async def version_of(self, order_id: str) -> int:
-        """The version that an order's document has; 0 where there is none."""
-        documents = await self._documents.read([order_id])
-        view = documents[order_id].view if order_id in documents else None
+    async def shown_version(self, id_: str) -> int:
+        """See `AggregateProjection`."""
+        documents = await self._documents.read([id_])
+        view = documents[id_].view if id_ in documents else None
         return view.version if view else 0
 
-    async def follow_customers(
-        self, events: Mapping[str, CustomerVersions], spans: Spans, skips: Skips = NO_SKIPS
-    ) -> Failures:
-        """Brings customers' orders to the customers that the events made, or newer ones.
-
-        Answers the customers for which that fails, where and why; a customer's events after the one that fails are
-        not followed.
-
-        Args:
-            events: by customer.
-            spans: by customer.
-        """
-        told, failures = _told(events, skips)
-        if told:
-            for id_, cause in (await self._enrichment.follow(told, spans)).items():
-                failures[id_] = Failure(told[id_].version, cause)
+    async def _project(self, events: Mapping[str, Events], spans: Spans, skips: Skips) -> Failures:
+        at_work = _Work(events, spans, skips)
+        rejected = await self._documents.update(events.keys(), partial(self._revised, at_work), spans)
+        failures = at_work.failures
+        failures.update({id_: Failure(at_work.written[id_], cause) for id_, cause in rejected.items()})
+        # No conflict has shown whether what is kept of those that were not written is newest.
+        self._documents.forget(events.keys() - at_work.written.keys())
+        if self._views is not None:  # unchanged ones, too: a crash may have cut it
+            await self._views.put(await self._documents.read(events.keys()))
+        if self._enrichment is not None:
+            if at_work.owed:
+                self._enrichment.owing.set()
+            for id_, cause in (await self._enrichment.look_again(at_work.unsure, spans)).items():
+                failures.setdefault(id_, Failure(await self.shown_version(id_), cause))
         return failures
 
-    async def _project(self, events: Mapping[str, Versions], spans: Spans, skips: Skips) -> Failures:
-        failures: dict[str, Failure] = {}
-        written: dict[str, int] = {}
-        unsure: set[str] = set()
-        owed: set[str] = set()
+    async def _revised(self, at_work: "_Work", present: Presents[AnyView]) -> Views[AnyView]:
+        """The views that change, as they are to be written."""
+        changed: dict[str, AnyView] = {}
+        for id_, before in present.items():
+            events, skips = at_work.events[id_], at_work.skips.get(id_, ())
+            at_work.failures.pop(id_, None)
+            after, failure = await self._folding.folded(id_, before, events, skips)
+            if failure is not None:
+                at_work.failures[id_] = failure
+            if after is not None and after is not before:
+                changed[id_] = after
+                at_work.written[id_] = after.version
+            if id_ not in changed or _has_repeats(before, events):
+                at_work.unsure.add(id_)
+        if self._enrichment is None:
+            return changed
+        pending = {id_: view for id_, view in changed.items() if self._read_model.is_pending(view)}
+        looked_up = await self._enrichment.first_look(pending, at_work.spans) if pending else {}
+        (at_work.owed if looked_up is None else at_work.unsure).update(pending)
+        return {**changed, **(looked_up or {})}
 
-        async def revise(present: Presents) -> Views:
-            changed: dict[str, views_pb2.OrderView] = {}
-            for id_, before in present.items():
-                failures.pop(id_, None)
-                after, failure = await folded(id_, before, events[id_], self._event_log, skips.get(id_, ()))
-                if failure is not None:
-                    failures[id_] = failure
-                if after is not None and after is not before:
-                    changed[id_] = after
-                    written[id_] = after.version
-                if id_ not in changed or _has_repeats(before, events[id_]):
-                    unsure.add(id_)
-            pending = {id_: view for id_, view in changed.items() if is_pending(view)}
-            looked_up = await self._enrichment.first_look(pending, spans) if pending else {}
-            (owed if looked_up is None else unsure).update(pending)
-            return {**changed, **(looked_up or {})}
-
-        rejected = await self._documents.update(events.keys(), revise, spans)
-        failures.update({id_: Failure(written[id_], cause) for id_, cause in rejected.items()})
-        self._documents.forget(events.keys() - written.keys())  # no conflict has shown whether what is kept is newest
-        await self._views.put(await self._documents.read(events.keys()))  # unchanged ones, too: a crash may have cut it
-        if owed:
-            self._enrichment.owing.set()
-        for id_, cause in (await self._enrichment.look_again(unsure, spans)).items():
-            failures.setdefault(id_, Failure(await self.version_of(id_), cause))
-        return failures
-
-    async def _project_one_by_one(self, id_: str, events: Versions, spans: Spans, skips: Skips) -> Failures:
+    async def _project_one_by_one(self, id_: str, events: Events, spans: Spans, skips: Skips) -> Failures:
         """Finds the first version whose document is rejected, by writing each of them."""
         came = {each.version: each for each in reversed(events)}
-        for version in range(await self.version_of(id_) + 1, max(came) + 1):
-            single = (
-                [came[version]]
-                if version in came
-                else await self._patience.until_done(partial(self._event_log.read, id_, version - 1, version))
-            )
+        for version in range(await self.shown_version(id_) + 1, max(came) + 1):
+            single = [came[version]] if version in came else await self._logged(id_, version)
             if failures := await self._project({id_: single}, spans, skips):
                 return failures
         return {}
 
+    async def _logged(self, id_: str, version: int) -> Events:
+        async def read() -> Events:
+            return (await self._event_log.history(self._read_model.aggregate, id_, version - 1, version)).events
 
-def _told(
-    events: Mapping[str, CustomerVersions], skips: Skips
-) -> tuple[dict[str, customer_pb2.Customer], dict[str, Failure]]:
-    """The customers as far as their events can be read, and where they cannot be read further."""
-    told: dict[str, customer_pb2.Customer] = {}
-    failures: dict[str, Failure] = {}
-    for id_, versions in events.items():
-        for each in versions:
-            if each.version in skips.get(id_, ()):
-                continue
-            if isinstance(each, UnreadableEvent):
-                failures[id_] = Failure(each.version, each.cause)
-                break
-            if id_ not in told or told[id_].version < each.version:
-                told[id_] = customers.evolve(told.get(id_), each.event, each.version)
-    return told, failures
+        return await self._patience.until_done(read)
 
 
-def _has_repeats(before: views_pb2.OrderView | None, events: Versions) -> bool:
+@dataclass(slots=True)
+class _Work:
+    """What is to be projected at once, and what became of it so far.
+
+    Args:
+        written: the versions that were to be written last.
+        unsure: whose customers must be looked at again.
+        owed: whose customers could not be looked up.
+    """
+
+    events: Mapping[str, Events]
+    spans: Spans
+    skips: Skips
+    failures: dict[str, Failure] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
+    owed: set[str] = field(default_factory=set)
+
+
+def _has_repeats(before: View | None, events: Events) -> bool:
     return before is not None and any(each.version <= before.version for each in events)

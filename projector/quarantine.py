@@ -1,8 +1,8 @@
 """The quarantine: what cannot be projected, kept in a small index of its own that all projectors share.
 
 Each generation has records of its own: another one, of another fold or mapping, may take what this one cannot. What
-was skipped is kept in records of all generations, so that it stays skipped in those that are yet to be made. Together
-they make an aggregate's entry as one generation sees it.
+was skipped is kept in records of all generations of a projection, so that it stays skipped in those that are yet to
+be made; another projection decides for itself. Together they make an aggregate's entry as one generation sees it.
 
 A stored record is the protobuf JSON of `GetQuarantinedResponse`. Each is written by compare-and-set and can be found
 by searches before the call that writes it returns.
@@ -58,9 +58,10 @@ class Quarantine:
     Its methods raise ReadModelAway while Elasticsearch is away, and Contended where another process was faster.
     """
 
-    def __init__(self, elasticsearch: AsyncElasticsearch, index: str, generation: Generation) -> None:
+    def __init__(self, elasticsearch: AsyncElasticsearch, index: str, projection: str, generation: Generation) -> None:
         self._elasticsearch = elasticsearch
         self._index = index
+        self._projection = projection
         self._generation = generation
         self._known: dict[str, pb.QuarantineEntry] = {}
 
@@ -88,7 +89,7 @@ class Quarantine:
         """Those of the records that there are now, with or without their messages."""
         if not ids:
             return {}
-        asked = [*map(self._own, ids), *ids]
+        asked = [*map(self._own, ids), *map(self._common, ids)]
         with as_outage():
             response = await self._elasticsearch.mget(
                 index=self._index, ids=asked, source_includes=_FIELDS if messages else ["entry"]
@@ -101,7 +102,9 @@ class Quarantine:
                 record = ParseDict(each["_source"], Record())
                 read[each["_id"]] = record, State(each["_seq_no"], each["_primary_term"])
         found = {
-            id_: _found(read.get(self._own(id_)), read.get(id_)) for id_ in ids if read.keys() & {id_, self._own(id_)}
+            id_: _found(read.get(self._own(id_)), read.get(self._common(id_)))
+            for id_ in ids
+            if read.keys() & {self._own(id_), self._common(id_)}
         }
         for id_ in ids:
             if id_ in found:
@@ -139,9 +142,10 @@ class Quarantine:
         record.CopyFrom(found.record)
         record.entry.state = pb.QUARANTINE_STATE_SKIPPED
         record.entry.generation = 0
+        record.entry.projection = self._projection
         record.entry.skips.append(skip)
-        id_ = record.entry.id
-        (state,) = (await self._write_all([Write(id_, _body(record, ""), found.common_state)])).values()
+        write = Write(self._common(record.entry.id), _body(record, self._projection), found.common_state)
+        (state,) = (await self._write_all([write])).values()
         return Found(_with_skips(found.record, found, skip), found.state, record, state)
 
     async def remove(self, found: Found) -> None:
@@ -169,10 +173,15 @@ class Quarantine:
             self._known[id_] = found.common.entry
 
     async def forget_all_but(self, generations: Iterable[Generation]) -> None:
-        """Deletes the records of generations that are no more; what is skipped stays."""
+        """Deletes the records of the projection's generations that are no more; what is skipped stays.
+
+        Args:
+            generations: all that the projection has.
+        """
         await self._create()
-        stay = ["", *(each.writers for each in generations)]
-        others = {"bool": {"must_not": {"terms": {"writers": stay}}}}
+        ours = {"term": {"entry.projection": self._projection}}
+        stay = [self._projection, *(each.writers for each in generations)]
+        others = {"bool": {"filter": [ours], "must_not": {"terms": {"writers": stay}}}}
         while True:
             with as_outage():
                 response = await self._elasticsearch.search(
@@ -195,7 +204,7 @@ class Quarantine:
     async def pages(self, states: States = ()) -> AsyncIterator[Page]:
         """All entries, or those in some states; oldest first."""
         names = [pb.QuarantineState.Name(each) for each in states or pb.QuarantineState.values()]
-        of_generation = {"terms": {"writers": ["", self._generation.writers]}}
+        of_generation = {"terms": {"writers": [self._projection, self._generation.writers]}}
         after: Sequence[Any] | None = None
         while True:
             with as_outage():
@@ -224,6 +233,7 @@ class Quarantine:
         """Writes each of the generation's records over the state in which it was read."""
         for record, _ in writes.values():
             record.entry.generation = self._generation.number
+            record.entry.projection = self._projection
         bodies = [
             Write(self._own(id_), _body(record, self._generation.writers), over)
             for id_, (record, over) in writes.items()
@@ -248,10 +258,19 @@ class Quarantine:
         """Where the generation keeps its record: under a name that only this very index has."""
         return f"{self._generation.writers}/{id_}"
 
+    def _common(self, id_: str) -> str:
+        """Where what is skipped in all generations is kept."""
+        return f"{self._projection}/{id_}"
+
     async def _create(self) -> None:
+        """Makes the index; one that an earlier version made gets the fields that it lacks."""
         body = json.loads(files("projector").joinpath("quarantine_index.json").read_text())
+        wanted = body["mappings"]["properties"]
         with as_outage():
-            if await self._elasticsearch.indices.exists(index=self._index):
+            found = await self._elasticsearch.indices.get_mapping(index=self._index, ignore_unavailable=True)
+            for each in found.values():
+                if each["mappings"]["properties"]["entry"]["properties"].keys() < wanted["entry"]["properties"].keys():
+                    await self._elasticsearch.indices.put_mapping(index=self._index, properties=wanted)
                 return
             try:
                 await self._elasticsearch.indices.create(index=self._index, **body)

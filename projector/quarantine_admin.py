@@ -1,7 +1,7 @@
-"""The operators' plane of the quarantine: what is asked and done over gRPC."""
+"""The operators' plane of a projection's quarantine: what is asked and done over gRPC."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ class QuarantineAdmin:
     Args:
         quarantine: makes a generation's.
         fed: the replays of the generations that this process feeds now, by their writers.
+        subjects: what entries' ids can begin with.
     """
 
     def __init__(
@@ -33,10 +34,17 @@ class QuarantineAdmin:
         generations: Generations,
         quarantine: Callable[[Generation], Quarantine],
         fed: Mapping[str, Replays],
+        *,
+        subjects: Collection[str],
     ) -> None:
         self._generations = generations
         self._quarantine = quarantine
         self._fed = fed
+        self._subjects = frozenset(subjects)
+
+    def concerns(self, id_: str) -> bool:
+        """Whether there can be an entry of this id."""
+        return id_.partition("/")[0] in self._subjects
 
     async def pages(self, generation: int, states: States) -> AsyncIterator[Page]:
         """The entries in these states or, without, in any; oldest first.
@@ -96,8 +104,7 @@ class QuarantineAdmin:
                         continue
         if not left:
             raise QuarantineEntryNotFound(id_)
-        bad = (each for each in left if each is not None and each.state == pb.QUARANTINE_STATE_QUARANTINED)
-        return next(bad, left[0])
+        return worst(left)
 
     async def _live_first(self) -> list[Generation]:
         """The generations that are fed here, as soon as the live one is."""
@@ -106,6 +113,13 @@ class QuarantineAdmin:
             if any(each.live for each in fed):
                 return sorted(fed, key=lambda each: (each.live, each.number), reverse=True)
             await asyncio.sleep(_POLL_SECONDS)
+
+
+def worst(left: Sequence[Entry]) -> Entry:
+    """What is left of an entry in several places: the first that is quarantined, or else the first that is kept."""
+    kept = [each for each in left if each is not None]
+    bad = (each for each in kept if each.state == pb.QUARANTINE_STATE_QUARANTINED)
+    return next(bad, kept[0] if kept else None)
 
 
 @asynccontextmanager

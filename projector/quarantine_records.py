@@ -6,23 +6,23 @@ from typing import cast
 from confluent_kafka import Message
 from google.protobuf.json_format import MessageToJson
 
-from event_schemas import customers, orders
+from event_schemas.aggregates import AGGREGATES
 from event_schemas.event_types import UnknownEvent
 from orderflow.admin.v1 import quarantine_pb2 as pb
 from projector.errors import Unprojectable
-from projector.events import AggregateType, Headers, Subject, subject_of
+from projector.events import Aggregates, Headers, Subject, subject_of
 from projector.folding import Failure
 from projector.quarantine import Record
 from service_kit.cloudevents import text_headers
 
 
-def entry_id(aggregate_type: AggregateType, aggregate_id: str) -> str:
+def entry_id(aggregate_type: str, aggregate_id: str) -> str:
     """The id of an aggregate's entry."""
     return f"{aggregate_type}/{aggregate_id}"
 
 
 def aggregate_record(
-    aggregate_type: AggregateType, aggregate_id: str, failure: Failure, message: Message, *, time_us: int
+    aggregate_type: str, aggregate_id: str, failure: Failure, message: Message, *, time_us: int
 ) -> Record:
     """A record of an aggregate that cannot be projected from some version on."""
     record = logged_record(aggregate_type, aggregate_id, failure, time_us=time_us)
@@ -30,7 +30,7 @@ def aggregate_record(
     return record
 
 
-def logged_record(aggregate_type: AggregateType, aggregate_id: str, failure: Failure, *, time_us: int) -> Record:
+def logged_record(aggregate_type: str, aggregate_id: str, failure: Failure, *, time_us: int) -> Record:
     """The same, noticed in the event log."""
     entry = pb.QuarantineEntry(
         id=entry_id(aggregate_type, aggregate_id),
@@ -77,27 +77,27 @@ def skipped(entry: pb.QuarantineEntry) -> set[int]:
 def about(record: Record, subject: Subject, failure: Failure, *, time_us: int) -> Record:
     """The record of a message as one of the aggregate that it is found to be about."""
     new = changed(record, failure, time_us=time_us)
-    new.entry.id = entry_id(subject.aggregate_type, subject.aggregate_id)
-    new.entry.aggregate_type = subject.aggregate_type
+    new.entry.id = entry_id(subject.aggregate.type, subject.aggregate_id)
+    new.entry.aggregate_type = subject.aggregate.type
     new.entry.aggregate_id = subject.aggregate_id
     return new
 
 
-def subject_of_record(record: Record) -> Subject:
+def subject_of_record(record: Record, wanted: Aggregates) -> Subject:
     """What the kept message is about.
 
     Raises:
-        Undecodable: it names no order and no customer.
+        Undecodable: it names none of the wanted aggregates.
     """
     message = record.message
-    return subject_of(message.key if message.HasField("key") else None, _headers(message))
+    return subject_of(message.key if message.HasField("key") else None, _headers(message), wanted)
 
 
 def with_event_json(record: Record) -> Record:
     """The record with what its message says, as far as that can be read."""
     data = _value(record.message)
     texts = text_headers(_headers(record.message))
-    for types in (orders.EVENT_TYPES, customers.EVENT_TYPES):
+    for types in (each.events for each in AGGREGATES):
         stored = types.stored.get(texts.get("ce_type", ""))
         if stored is not None and data is not None:
             try:

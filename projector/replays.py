@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Collection
 from functools import partial
+from typing import Any
 
 from orderflow.admin.v1 import quarantine_pb2 as pb
+from projector.aggregate_projection import AggregateProjections
 from projector.errors import AnotherVersion, CannotSkipCreation, EventsMissing, QuarantineEntryNotFound, Undecodable
 from projector.event_log import EventLog
-from projector.events import AggregateType
+from projector.events import by_type
 from projector.folding import Failure
 from projector.patience import Patience
-from projector.projection import OrderProjection
 from projector.quarantine import Found, Quarantine
 from projector.quarantine_records import (
     about,
@@ -21,6 +22,7 @@ from projector.quarantine_records import (
     subject_of_record,
 )
 from projector.tracing import Spans, replay_span
+from read_models.read_model import ReadModel
 
 
 class Replays:
@@ -36,15 +38,18 @@ class Replays:
 
     def __init__(
         self,
+        read_model: ReadModel[Any],
         quarantine: Quarantine,
-        projection: OrderProjection,
+        projections: AggregateProjections,
         event_log: EventLog,
         patience: Patience,
         *,
         now_us: Callable[[], int],
     ) -> None:
+        self._own = read_model.aggregate
+        self._aggregates = by_type(read_model.aggregates)
         self._quarantine = quarantine
-        self._projection = projection
+        self._projections = projections
         self._event_log = event_log
         self._patience = patience
         self._now_us = now_us
@@ -70,10 +75,9 @@ class Replays:
         skip.skip_time.FromMicroseconds(self._now_us())
         return await self._patience.until_done(partial(self._skip, id_, skip))
 
-    async def set_aside(self, order_id: str) -> bool:
-        """Brings an order as far as it can be projected out of the log; quarantines it, unless that is all the way."""
-        id_ = entry_id("order", order_id)
-        return await self._patience.until_done(partial(self._set_aside, id_, order_id))
+    async def set_aside(self, aggregate_id: str) -> bool:
+        """Brings an aggregate as far as the log can be projected; quarantines it, unless that is all the way."""
+        return await self._patience.until_done(partial(self._set_aside, aggregate_id))
 
     async def finish(self, id_: str) -> None:
         """Finishes a replay that another process has begun, unless it does so itself."""
@@ -98,7 +102,7 @@ class Replays:
         entry = found.record.entry
         if not entry.aggregate_type:
             return await self._replay_message(found)
-        failure = await self._caught_up(_type(entry), entry.aggregate_id, entry.version, skipped(entry))
+        failure = await self._caught_up(entry.aggregate_type, entry.aggregate_id, entry.version, skipped(entry))
         if failure is not None:
             return await self._keep(found, failure)
         if entry.state == pb.QUARANTINE_STATE_QUARANTINED:
@@ -113,7 +117,7 @@ class Replays:
         if skip.version not in skipped(entry):
             if skip.version != entry.version:
                 raise AnotherVersion(id_, entry.version)
-            if entry.aggregate_type == "order" and entry.version == 1 and await self._exists(entry.aggregate_id):
+            if entry.version == 1 and await self._is_known(entry):
                 raise CannotSkipCreation(id_)
             found = await self._quarantine.skip(found, skip)
         if entry.aggregate_type:
@@ -121,18 +125,19 @@ class Replays:
             return await self._release(found)
         return await self._let_go(found)
 
-    async def _set_aside(self, id_: str, order_id: str) -> bool:
+    async def _set_aside(self, aggregate_id: str) -> bool:
+        id_ = entry_id(self._own.type, aggregate_id)
         found = (await self._quarantine.look([id_])).get(id_)
-        failure = await self._caught_up("order", order_id, 0, skipped(found.record.entry) if found else ())
+        failure = await self._caught_up(self._own.type, aggregate_id, 0, skipped(found.record.entry) if found else ())
         if failure is not None:
-            record = logged_record("order", order_id, failure, time_us=self._now_us())
+            record = logged_record(self._own.type, aggregate_id, failure, time_us=self._now_us())
             await self._quarantine.add({id_: record})
         return failure is not None
 
     async def _release(self, found: Found) -> pb.QuarantineEntry | None:
         """The rest of a replay, from the mark on."""
         entry = found.record.entry
-        failure = await self._caught_up(_type(entry), entry.aggregate_id, entry.version, skipped(entry))
+        failure = await self._caught_up(entry.aggregate_type, entry.aggregate_id, entry.version, skipped(entry))
         return await self._let_go(found) if failure is None else await self._keep(found, failure)
 
     async def _let_go(self, found: Found) -> pb.QuarantineEntry | None:
@@ -149,10 +154,10 @@ class Replays:
         if entry.state == pb.QUARANTINE_STATE_SKIPPED:
             return entry
         try:
-            subject = subject_of_record(found.record)
+            subject = subject_of_record(found.record, self._aggregates)
         except Undecodable as cause:
             return await self._keep(found, Failure(entry.version, cause))
-        failure = await self._caught_up(subject.aggregate_type, subject.aggregate_id, subject.version, ())
+        failure = await self._caught_up(subject.aggregate.type, subject.aggregate_id, subject.version, ())
         taken_over = None
         if failure is not None:
             record = about(found.record, subject, failure, time_us=self._now_us())
@@ -161,27 +166,23 @@ class Replays:
         await self._quarantine.remove(found)
         return taken_over
 
-    async def _caught_up(
-        self, aggregate_type: AggregateType, id_: str, version: int, skips: Collection[int]
-    ) -> Failure | None:
+    async def _caught_up(self, aggregate_type: str, id_: str, version: int, skips: Collection[int]) -> Failure | None:
         """Projects what the log has of an aggregate; answers why that does not get past the version."""
-        shown = await self._projection.version_of(id_) if aggregate_type == "order" else version
-        history = await self._event_log.history(aggregate_type, id_, max(0, shown - 1), skips=skips)
+        projection = self._projections[aggregate_type]
+        shown = await projection.shown_version(id_)
+        after = max(0, (version if shown is None else shown) - 1)
+        history = await self._event_log.history(self._aggregates[aggregate_type], id_, after, skips=skips)
         with replay_span(aggregate_type, id_, history.origins) as span:
             spans: Spans = {id_: [span]}
-            if aggregate_type == "order":
-                failures = await self._projection.project({id_: history.of_order()}, spans, {id_: skips})
-            else:
-                failures = await self._projection.follow_customers({id_: history.of_customer()}, spans, {id_: skips})
+            failures = await projection.project({id_: history.events}, spans, {id_: skips})
         if id_ in failures:
             return failures[id_]
         if version in skips or any(each.version >= version for each in history.events):
             return None
         return Failure(version, EventsMissing("the event log does not have it"))
 
-    async def _exists(self, order_id: str) -> bool:
-        return bool((await self._event_log.history("order", order_id, after=0)).events)
-
-
-def _type(entry: pb.QuarantineEntry) -> AggregateType:
-    return "order" if entry.aggregate_type == "order" else "customer"
+    async def _is_known(self, entry: pb.QuarantineEntry) -> bool:
+        """Whether the entry's aggregate has a document of its own to be, and events."""
+        if entry.aggregate_type != self._own.type:
+            return False
+        return bool((await self._event_log.history(self._own, entry.aggregate_id, after=0)).events)

@@ -1,9 +1,9 @@
 """Measures how long it takes from an event's commit until searches find it.
 
-No part on the way is asked, as each knows only its own. Now and again the probe takes the next event of an order that
-appears in the event log, whose time of recording is the database's, and searches for it by the readers' alias until it
-is found. So relay, Kafka, projection, bulk request and refresh are all in the figure; the time between two searches is,
-too, and the difference between the database's clock and this one's.
+No part on the way is asked, as each knows only its own. Now and again the probe takes the next event of one of the
+read model's aggregates that appears in the event log, whose time of recording is the database's, and searches for it
+by the readers' alias until it is found. So relay, Kafka, projection, bulk request and refresh are all in the figure;
+the time between two searches is, too, and the difference between the database's clock and this one's.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
+from typing import Any
 
 import grpc
 import structlog
@@ -22,6 +23,7 @@ from projector.elasticsearch_errors import as_outage
 from projector.errors import EventLogAway, ReadModelAway
 from projector.onlookers import again_and_again
 from projector.rebuild.log_reader import LogReader
+from read_models.read_model import ReadModel
 
 _SEARCH_SECONDS = 0.05
 _LATER_SEARCH_SECONDS = 0.5
@@ -44,7 +46,7 @@ class SearchableProbe:
 
     def __init__(
         self,
-        name: str,
+        read_model: ReadModel[Any],
         elasticsearch: AsyncElasticsearch,
         channel: grpc.aio.Channel,
         log: LogReader,
@@ -54,7 +56,8 @@ class SearchableProbe:
         interval_seconds: float,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._attributes = {"orderflow.projection.name": name}
+        self._read_model = read_model
+        self._attributes = {"orderflow.projection.name": read_model.name}
         self._elasticsearch = elasticsearch
         self._service = event_log_pb2_grpc.EventLogServiceStub(channel)
         self._log_reader = log
@@ -78,13 +81,18 @@ class SearchableProbe:
         while not await self._is_found(event):
             waited = self._now() - committed
             if waited > _MOST_SECONDS:
-                _log.warning("not searchable in time", order_id=event.aggregate_id, version=event.version)
+                _log.warning(
+                    "not searchable in time",
+                    projection=self._read_model.name,
+                    aggregate_id=event.aggregate_id,
+                    version=event.version,
+                )
                 break
             await asyncio.sleep(_SEARCH_SECONDS if waited < _SOON_SECONDS else _LATER_SEARCH_SECONDS)
         self._delay.record(max(0.0, self._now() - committed), self._attributes)
 
     async def _next_event(self) -> event_log_pb2.RecordedEvent:
-        """The next event of an order, as soon as it is there, in whichever shard.
+        """The next event of an aggregate, as soon as it is there, in whichever shard.
 
         Raises:
             EventLogAway: the service does not answer.
@@ -102,8 +110,9 @@ class SearchableProbe:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _next_of_shard(self, shard: int, head: int) -> event_log_pb2.RecordedEvent:
+        types = [self._read_model.aggregate.type]
         call = self._service.ReadLog(
-            event_log_pb2.ReadLogRequest(log_shard=shard, after_position=head, aggregate_types=["order"], follow=True)
+            event_log_pb2.ReadLogRequest(log_shard=shard, after_position=head, aggregate_types=types, follow=True)
         )
         try:
             while True:
@@ -125,12 +134,12 @@ class SearchableProbe:
         return False
 
     async def _search(self, event: event_log_pb2.RecordedEvent) -> bool:
-        order = {"term": {"order_id": event.aggregate_id}}
+        itself = {"ids": {"values": [event.aggregate_id]}}
         seen = {"range": {"version": {"gte": event.version}}}
         with as_outage():
             answer = await self._elasticsearch.search(
                 index=self._alias,
-                query={"bool": {"filter": [order, seen]}},
+                query={"bool": {"filter": [itself, seen]}},
                 source=False,
                 size=1,
                 track_total_hits=False,

@@ -1,8 +1,19 @@
 """What the projector can be told."""
 
-from pydantic import Field
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from read_models.catalog import READ_MODELS
 from service_kit.settings import ElasticsearchUrl, HostPort, KafkaBrokers, RedisUrl, ServiceSettings
+
+_NAMES = [each.name for each in READ_MODELS]
+
+
+def _projections(value: str) -> str:
+    if not set(value.split(",")) <= set(_NAMES):
+        raise ValueError(f"must be some of {','.join(_NAMES)}")
+    return value
 
 
 class ProjectorSettings(ServiceSettings):
@@ -20,6 +31,9 @@ class ProjectorSettings(ServiceSettings):
     )
     read_index_prefix: str = Field(
         default="orderflow", pattern="^[a-z0-9][a-z0-9_-]*$", description="First part of the read models' index names."
+    )
+    projections: Annotated[str, AfterValidator(_projections)] = Field(
+        default=",".join(_NAMES), description="The projections that this process runs, comma-separated."
     )
     batch_size: int = Field(default=1000, ge=1, le=10000, description="Most events projected at once.")
     cached_documents: int = Field(
@@ -41,13 +55,16 @@ class ProjectorSettings(ServiceSettings):
         default=2.0, gt=0, le=600, description="After three failed look-ups of customers, the time between tries."
     )
     cached_customers: int = Field(
-        default=10000, ge=1, description="Customers kept in memory so that new orders need not wait for a look-up."
+        default=10000, ge=1, description="Customers kept in memory so that new documents need not wait for a look-up."
     )
     backfill_seconds: float = Field(
-        default=30.0, gt=0, le=86400, description="Time between looks for pending orders that another process has left."
+        default=30.0,
+        gt=0,
+        le=86400,
+        description="Time between looks for pending documents that another process has left.",
     )
     event_log_timeout_seconds: float = Field(
-        default=10.0, gt=0, le=600, description="Longest time for reading an order's missing events."
+        default=10.0, gt=0, le=600, description="Longest time for reading an aggregate's missing events."
     )
     kept_generations: int = Field(
         default=1, ge=0, le=10, description="Earlier generations of an index kept up to date for a rollback."
@@ -56,9 +73,9 @@ class ProjectorSettings(ServiceSettings):
         default=15.0, ge=2, le=600, description="A rebuild that is silent for so long is given up."
     )
     audit_interval_seconds: float = Field(
-        default=30.0, ge=0, le=86400, description="Pause between two audits of sampled orders; 0: no audits."
+        default=30.0, ge=0, le=86400, description="Pause between two audits of a projection's samples; 0: no audits."
     )
-    audit_sample_size: int = Field(default=50, ge=2, le=10000, description="Orders that an audit looks at.")
+    audit_sample_size: int = Field(default=50, ge=2, le=10000, description="Aggregates that an audit looks at.")
     probe_interval_seconds: float = Field(
         default=10.0, ge=0, le=86400, description="Pause between two measurements of commit to searchable; 0: none."
     )

@@ -49,6 +49,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         index = OrderIndex(
             elasticsearch, f"{settings.read_index_prefix}-orders", call_seconds=settings.read_timeout_seconds
         )
+        resources.push_async_callback(index.finish)
         server = GrpcServer(settings, {"elasticsearch": index.check})
         changed = ChangedOrders(elasticsearch, index.alias, call_seconds=settings.read_timeout_seconds)
         servicer = _servicer(settings, index, changed, redis, commands)

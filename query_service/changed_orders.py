@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from orderflow.orders.v1 import views_pb2
 from query_service.errors import ReadModelUnavailable
 from query_service.order_filter import Condition
+from query_service.refreshing import refresh
 
 _PAGE_SIZE = 200
 _FILTERED_BY = ["order_id", "customer_id", "status", "currency", "total_e4", "create_time_us", "tracking_number"]
@@ -88,10 +89,7 @@ class ChangedOrders:
     async def refresh(self, index: str) -> None:
         """Lets everything be found that was written so far."""
         async with self._call():
-            answer = await self._client.indices.refresh(index=index)
-        shards = answer["_shards"]
-        if shards["failed"] or not shards["successful"]:  # which is no error to Elasticsearch
-            raise ReadModelUnavailable("the index of orders was not refreshed")
+            await refresh(self._client, index)
 
     async def between(
         self, index: str, after: int, to: int, conditions: Sequence[Condition]

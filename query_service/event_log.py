@@ -1,5 +1,6 @@
 """The event log, as the query service reads it from the command service."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import grpc
@@ -10,6 +11,8 @@ from query_service.errors import EventLogUnavailable
 
 _LONGEST_SECONDS = 1800.0
 """For callers without a deadline: as long as a connection to a server lives."""
+_LONGEST_SILENCE_SECONDS = 10.0
+"""Between two chunks."""
 _AWAY = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -33,9 +36,16 @@ class EventLog:
             EventLogUnavailable: the command service is away or too slow.
         """
         call = self._stub.ReadAggregate(request, timeout=deadline.within(_LONGEST_SECONDS))
+        responses = aiter(call)
         try:
-            async for response in call:
+            while True:
+                async with asyncio.timeout(deadline.within(_LONGEST_SILENCE_SECONDS)):
+                    response = await anext(responses, None)
+                if response is None:
+                    return
                 yield response.events
+        except TimeoutError as error:
+            raise EventLogUnavailable("the event log did not answer in time") from error
         except grpc.aio.AioRpcError as error:
             if error.code() in _AWAY:
                 raise EventLogUnavailable(f"the event log did not answer ({error.code().name})") from error

@@ -52,10 +52,12 @@ class GetOrder:
     async def _present(
         self, order_id: str, min_version: int, wanted: Wanted, deadline: Deadline
     ) -> tuple[views_pb2.OrderView, consistency_pb2.ViewFreshness]:
+        newest = min_version > 0 or wanted.token_count > 0
+
         async def read() -> StoredOrder:
             order = await self._cache.get(order_id)
             if not _shows(order, min_version, wanted):
-                order = await self._reads.order(order_id, order, deadline)
+                order = await self._reads.order(order_id, order, deadline, newest=newest)
             if isinstance(order, StoredOrder):
                 if unseen := _unseen(order.view, min_version, wanted):
                     raise unseen

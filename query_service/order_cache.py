@@ -92,6 +92,11 @@ class OrderCache:
                 return otherwise
 
     @property
+    def is_away(self) -> bool:
+        """Whether Redis did not answer a moment ago, so that it is not asked."""
+        return self._bypassed
+
+    @property
     def _bypassed(self) -> bool:
         return self._clock() < self._bypass_until
 

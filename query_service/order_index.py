@@ -13,8 +13,10 @@ from opentelemetry.semconv.attributes.db_attributes import DB_COLLECTION_NAME, D
 from opentelemetry.trace import SpanKind
 
 from orderflow.common.v1 import consistency_pb2
+from query_service.background import Background
 from query_service.deadline import Deadline
 from query_service.errors import ReadModelUnavailable
+from query_service.refreshing import refresh
 from query_service.stored_order import StoredOrder
 from read_models.orders_index import view_of
 
@@ -38,6 +40,8 @@ class PointInTime:
 class OrderIndex:
     """Reads the index of orders; every call is bounded by its deadline and leaves a span.
 
+    A call that is cancelled is ended in Elasticsearch, too, except that a point in time is always closed.
+
     Args:
         alias: names the index of the current generation, `{alias}-000001` for the first.
         call_seconds: longest time for one call.
@@ -47,6 +51,7 @@ class OrderIndex:
         self.alias = alias
         self._client = client
         self._call_seconds = call_seconds
+        self._background = Background()
         self._tracer = trace.get_tracer("query_service.order_index")
 
     async def check(self) -> None:
@@ -79,17 +84,40 @@ class OrderIndex:
     async def refresh(self, deadline: Deadline) -> None:
         """Makes visible to searches what was written so far."""
         async with self._call("indices.refresh", deadline):
-            await self._client.indices.refresh(index=self.alias)
+            await refresh(self._client, self.alias)
 
     async def open(self, deadline: Deadline) -> PointInTime:
-        """A new point in time; the caller closes it."""
+        """A new point in time; the caller closes it. One that comes when nobody waits for it any more is closed."""
+        opening = self._background.start(self._opened())
+        try:
+            async with self._call("open_point_in_time", deadline):
+                return await asyncio.shield(opening)
+        except (asyncio.CancelledError, ReadModelUnavailable):
+            self._background.start(self._close_when_opened(opening))
+            raise
+
+    async def close(self, point: PointInTime) -> None:
+        """Lets go of a point in time, also when the caller is cancelled meanwhile.
+
+        Where that fails, Elasticsearch forgets it by itself.
+        """
+        await asyncio.shield(self._background.start(self._close(point)))
+
+    async def finish(self) -> None:
+        """Returns when every point in time that was let go of is closed; for a process that stops."""
+        await self._background.finish()
+
+    async def _opened(self) -> PointInTime:
         open_time = datetime.now(UTC)
-        async with self._call("open_point_in_time", deadline):
+        async with asyncio.timeout(self._call_seconds):
             opened = await self._client.open_point_in_time(index=self.alias, keep_alive=_KEEP_ALIVE)
         return PointInTime(opened["id"], open_time)
 
-    async def close(self, point: PointInTime) -> None:
-        """Lets go of a point in time; where that fails, Elasticsearch forgets it by itself."""
+    async def _close_when_opened(self, opening: asyncio.Task[PointInTime]) -> None:
+        with suppress(ApiError, TransportError, TimeoutError):
+            await self._close(await opening)
+
+    async def _close(self, point: PointInTime) -> None:
         try:
             async with self._call("close_point_in_time", Deadline(_CLOSE_SECONDS)):
                 with suppress(NotFoundError):  # forgotten already

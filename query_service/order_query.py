@@ -57,7 +57,7 @@ def search_query(request: queries_pb2.SearchOrdersRequest) -> OrderQuery:
     found = _request({"bool": {"filter": order_filter.conditions(asked), **text.conditions()}}, order)
     if text.is_positive:
         found |= HIGHLIGHTS
-    counted = {**found, "track_total_hits": True, "aggs": facets.aggregations(request.facets)}
+    counted = {**found, "track_total_hits": request.count_limit or True, "aggs": facets.aggregations(request.facets)}
     return OrderQuery("SearchOrders", order, _digest("SearchOrders", asked, order, repr(text)), found, counted)
 
 

@@ -1,7 +1,8 @@
 """Searches orders by text, as a stream of chunks."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from orderflow.orders.v1 import queries_pb2
 from query_service import facets
@@ -37,6 +38,12 @@ class SearchOrders:
                     response.highlights.extend(highlights(view, found.marked))
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)
-                    response.total = chunk.opening.answer["hits"]["total"]["value"]
+                    response.total, response.total_is_at_least = _total(chunk.opening.answer)
                     response.facet_counts.extend(facets.counts(request.facets, chunk.opening.answer))
                 yield response
+
+
+def _total(answer: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many were counted, and whether there are more."""
+    total = answer["hits"]["total"]
+    return total["value"], total["relation"] != "eq"

@@ -14,6 +14,8 @@ _FORGIVEN = ((8, 2), (4, 1))
 """From how many letters on how many typing errors are forgiven: shorter words resemble too many others."""
 _FORGIVEN_SCORE, _BEGINNING_SCORE = 0.1, 1.0
 """For words that are only similar, or only begin alike; a word that is really there scores both and its own."""
+_ALONE = re.compile("[\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+"""Ideographs and hiragana, each of which Elasticsearch takes for a word of its own."""
 _QUOTES = str.maketrans("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '""')
 _PART = re.compile(r'(?<!\S)(?P<minus>-?)"(?P<phrase>[^"]*)"|(?<!\S)-(?P<excluded>[^\s"]+)|(?P<words>[^\s"]+|")')
 
@@ -67,10 +69,15 @@ def parse(text: str) -> SearchText:
             words += fold_text(part["words"]).split()
         elif folded := fold_text(part["phrase"] or part["excluded"] or ""):
             (excluded if part["minus"] or part["excluded"] else phrases).append(folded)
-    count = sum(len(each.split()) for each in (*words, *phrases, *excluded))
+    count = sum(map(_word_count, (*words, *phrases, *excluded)))
     if count > _MOST_WORDS:
         raise InvalidArgument.of("query", f"holds {count} words; at most {_MOST_WORDS} are looked for")
     return SearchText(tuple(words), tuple(phrases), tuple(excluded), is_blank=not text.strip())
+
+
+def _word_count(folded: str) -> int:
+    """How many words Elasticsearch looks for."""
+    return len(_ALONE.sub(" x ", folded).split())
 
 
 def _word(word: str, *more: Condition) -> Condition:
@@ -78,8 +85,11 @@ def _word(word: str, *more: Condition) -> Condition:
 
 
 def _similar(word: str) -> Iterator[Condition]:
-    """The word with typing errors; ids and numbers are told apart by every character, so none with digits."""
-    if any(character.isdigit() for character in word):
+    """The word with typing errors; not where each character tells: in ids, numbers, and what is written without words.
+
+    With one error every ideograph is similar to every other.
+    """
+    if any(character.isdigit() for character in word) or _ALONE.search(word):
         return
     for length, errors in _FORGIVEN:
         if len(word) >= length:

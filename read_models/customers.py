@@ -1,11 +1,15 @@
 """The customers' read model: folds a customer's events into the customer."""
 
+from operator import attrgetter
 from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from event_schemas.aggregates import CUSTOMER, ORDER, STOCK_ITEM
 from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import customer_pb2, events_pb2
+from read_models import customers_index
+from read_models.read_model import ReadModel
 
 
 def evolve(customer: customer_pb2.Customer | None, event: CustomerEvent, version: int) -> customer_pb2.Customer:
@@ -19,6 +23,14 @@ def evolve(customer: customer_pb2.Customer | None, event: CustomerEvent, version
     after.customer_id = event.customer_id
     after.version = version
     after.update_time.CopyFrom(_apply(after, event))
+    return after
+
+
+def passed_over(customer: customer_pb2.Customer, version: int) -> customer_pb2.Customer:
+    """The customer as if its next version, `version`, had changed nothing."""
+    after = customer_pb2.Customer()
+    after.CopyFrom(customer)
+    after.version = version
     return after
 
 
@@ -42,3 +54,18 @@ def _apply(customer: customer_pb2.Customer, event: CustomerEvent) -> Timestamp:
 def _named(customer: customer_pb2.Customer, personal: events_pb2.CustomerPersonalData) -> None:
     customer.name = personal.name
     customer.email = personal.email
+
+
+CUSTOMERS = ReadModel(
+    name="customers",
+    aggregate=CUSTOMER,
+    id_field="customer_id",
+    evolve=evolve,
+    pass_over=passed_over,
+    index_body=customers_index.index_body,
+    document=customers_index.document,
+    view_of=customers_index.view_of,
+    parse=customer_pb2.Customer.FromString,
+    id_of=attrgetter("customer_id"),
+    ignored=[ORDER, STOCK_ITEM],
+)

@@ -1,15 +1,18 @@
 """The orders' read model: folds an order's events, and its customer, into the view that queries answer with."""
 
+from operator import attrgetter
 from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
+from event_schemas.aggregates import ORDER, STOCK_ITEM
 from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import events_pb2, order_pb2, views_pb2
-from read_models import money
+from read_models import money, orders_index
+from read_models.read_model import CustomerEnrichment, ReadModel
 
 
 def evolve(view: views_pb2.OrderView | None, event: OrderEvent, version: int) -> views_pb2.OrderView:
@@ -56,6 +59,16 @@ def pending(view: views_pb2.OrderView) -> views_pb2.OrderView:
     after.CopyFrom(view)
     after.enrichment_state = views_pb2.ENRICHMENT_STATE_PENDING
     return after
+
+
+def is_pending(view: views_pb2.OrderView) -> bool:
+    """Whether its customer is to be looked up."""
+    return view.enrichment_state == views_pb2.ENRICHMENT_STATE_PENDING
+
+
+def is_erased(view: views_pb2.OrderView) -> bool:
+    """Whether its customer was erased."""
+    return view.enrichment_state == views_pb2.ENRICHMENT_STATE_ERASED
 
 
 def _apply(view: views_pb2.OrderView, event: OrderEvent) -> Timestamp:  # noqa: PLR0911 -- one case an event
@@ -148,3 +161,28 @@ def _address_line(address: address_pb2.Address) -> str:
     town = f"{address.postal_code} {address.locality}".strip()
     parts = (address.recipient, *address.address_lines, town, address.administrative_area, address.region_code)
     return ", ".join(part for part in parts if part)
+
+
+ORDERS = ReadModel(
+    name="orders",
+    aggregate=ORDER,
+    id_field="order_id",
+    evolve=evolve,
+    pass_over=passed_over,
+    index_body=orders_index.index_body,
+    document=orders_index.document,
+    view_of=orders_index.view_of,
+    parse=views_pb2.OrderView.FromString,
+    id_of=attrgetter("order_id"),
+    enrichment=CustomerEnrichment(
+        customer_id=attrgetter("customer_id"),
+        customer_version=attrgetter("customer_version"),
+        with_customer=with_customer,
+        pending=pending,
+        is_pending=is_pending,
+        is_erased=is_erased,
+    ),
+    cache_prefix="order:read:",
+    listed_by=["customer_id"],
+    ignored=[STOCK_ITEM],
+)

@@ -1,15 +1,11 @@
 """The orders' read model as documents of Elasticsearch; the mapping beside it is `orders_index.json`."""
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from orderflow.orders.v1 import order_pb2, views_pb2
+from read_models import documents
 from read_models.money import in_ten_thousandths
 from read_models.text import fold_text
 
@@ -20,13 +16,8 @@ _ENRICHMENTS = {number: name.removeprefix("ENRICHMENT_STATE_") for name, number 
 
 
 def index_body() -> dict[str, Any]:
-    """Settings and mappings of the index, as Elasticsearch takes them at creation.
-
-    Whoever changes what documents hold raises `_meta.documents`, so that an index of earlier ones is known to need a
-    rebuild even where its fields are the same.
-    """
-    body: dict[str, Any] = json.loads(files("read_models").joinpath("orders_index.json").read_text())
-    return body
+    """Settings and mappings of the index, see `ReadModel`."""
+    return documents.index_body("orders")
 
 
 def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, Any]:
@@ -46,8 +37,8 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
         "total_e4": total_e4,
         "total_high": total_e4 // TOTAL_PARTS,
         "total_low": total_e4 % TOTAL_PARTS,
-        "create_time_us": _in_microseconds(view.create_time),
-        "update_time_us": _in_microseconds(view.update_time),
+        "create_time_us": documents.in_microseconds(view.create_time),
+        "update_time_us": documents.in_microseconds(view.update_time),
         "create_month": datetime.fromtimestamp(view.create_time.seconds, UTC).isoformat()[:7],
         "tracking_number": view.tracking_number,
         "search_text": [folded for _, text in searched_texts(view) if (folded := fold_text(text))],
@@ -55,13 +46,13 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
         "customer_version": view.customer_version,
         "enrichment": _ENRICHMENTS[view.enrichment_state],
         "project_time_us": project_time_us,
-        "view": base64.b64encode(view.SerializeToString()).decode(),
+        "view": documents.encoded(view),
     }
 
 
 def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
     """The view that a document holds."""
-    return views_pb2.OrderView.FromString(base64.b64decode(document["view"]))
+    return views_pb2.OrderView.FromString(documents.view_bytes(document))
 
 
 def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
@@ -74,7 +65,3 @@ def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
     yield "tracking_number", view.tracking_number
     if view.enrichment_state != views_pb2.ENRICHMENT_STATE_ERASED:
         yield "address_full", view.address_full
-
-
-def _in_microseconds(time: Timestamp) -> int:
-    return time.seconds * 10**6 + time.nanos // 1000

@@ -2,53 +2,114 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from event_schemas.orders import OrderEvent
+from event_schemas.aggregates import CUSTOMER, Aggregate
 from orderflow.customers.v1 import customer_pb2
-from orderflow.orders.v1 import views_pb2
-from read_models import orders, orders_index
 
 
-class Document(Protocol):
+class View(Protocol):
+    """What queries show of an aggregate: a protobuf message with its version."""
+
+    @property
+    def version(self) -> int:
+        """Of the last event that it was made from."""
+
+    def ByteSize(self) -> int:
+        """How many bytes it becomes."""
+
+    def SerializeToString(self) -> bytes:
+        """Its bytes."""
+
+
+AnyView = TypeVar("AnyView", bound=View)
+Shown_contra = TypeVar("Shown_contra", bound=View, contravariant=True)
+
+
+class Document(Protocol[Shown_contra]):
     """Makes a view's document."""
 
-    def __call__(self, view: views_pb2.OrderView, /, *, project_time_us: int) -> dict[str, Any]:
+    def __call__(self, view: Shown_contra, /, *, project_time_us: int) -> dict[str, Any]:
         """The document as Elasticsearch takes it; the time is when it is written."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadModel:
-    """A read model.
+class CustomerEnrichment(Generic[AnyView]):
+    """How views show their customers. Documents have the fields `customer_id`, `customer_version` and `enrichment`.
+
+    Args:
+        with_customer: the view with its customer; with None, that is while the customer is not known, without.
+        pending: the view with its customer as it is, to be looked up again.
+        is_pending: whether the customer is to be looked up; then the document's `enrichment` is `PENDING`.
+        is_erased: whether the customer was erased, which is for ever.
+    """
+
+    customer_id: Callable[[AnyView], str]
+    customer_version: Callable[[AnyView], int]
+    with_customer: Callable[[AnyView, customer_pb2.Customer | None], AnyView]
+    pending: Callable[[AnyView], AnyView]
+    is_pending: Callable[[AnyView], bool]
+    is_erased: Callable[[AnyView], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel(Generic[AnyView]):
+    """A read model: a document for each aggregate of a type, whose `_id` is the aggregate's id.
+
+    Its documents have at least the fields `id_field`, `version`, `create_time_us`, `search_text`, which has the words
+    of the id, `project_time_us`, and `view`.
 
     Args:
         name: last part of its alias's name.
-        aggregate_type: of the aggregates whose events are folded, one document each.
-        topics: the middle parts of the names of the topics with the events that its documents depend on.
-        evolve: the view with its next event.
+        aggregate: whose events are folded.
+        id_field: a keyword with the aggregate's id.
+        evolve: the view with its next event; it never refuses history.
         pass_over: the view as if its next version, which is given, had changed nothing.
-        enrich: the view with its customer, None while that is not known.
+        index_body: settings and mappings of the index, as Elasticsearch takes them at creation. Whoever changes what
+            documents hold raises `_meta.documents`, so that an index of earlier ones is known to need a rebuild even
+            where its fields are the same.
+        view_of: the view in a document.
+        parse: the view of its bytes.
+        id_of: the id of a view's aggregate.
+        enrichment: what its views show of customers, if anything.
+        cache_prefix: of the keys under which its newest views are put into Redis; empty where they are not.
+        listed_by: further keywords by which readers narrow lists down; a rebuild compares such lists.
+        ignored: the aggregates of which nothing is shown, named so that a new one is forgotten nowhere.
     """
 
     name: str
-    aggregate_type: str
-    topics: Sequence[str]
-    evolve: Callable[[views_pb2.OrderView | None, OrderEvent, int], views_pb2.OrderView]
-    pass_over: Callable[[views_pb2.OrderView, int], views_pb2.OrderView]
-    enrich: Callable[[views_pb2.OrderView, customer_pb2.Customer | None], views_pb2.OrderView]
+    aggregate: Aggregate[Any]
+    id_field: str
+    evolve: Callable[[AnyView | None, Any, int], AnyView]
+    pass_over: Callable[[AnyView, int], AnyView]
     index_body: Callable[[], dict[str, Any]]
-    document: Document
-    view_of: Callable[[Mapping[str, Any]], views_pb2.OrderView]
+    document: Document[AnyView]
+    view_of: Callable[[Mapping[str, Any]], AnyView]
+    parse: Callable[[bytes], AnyView]
+    id_of: Callable[[AnyView], str]
+    enrichment: CustomerEnrichment[AnyView] | None = None
+    cache_prefix: str = ""
+    listed_by: Sequence[str] = ()
+    ignored: Sequence[Aggregate[Any]] = ()
 
+    @property
+    def aggregates(self) -> Sequence[Aggregate[Any]]:
+        """Those whose events its documents depend on, its own first."""
+        return (self.aggregate, CUSTOMER) if self.enrichment else (self.aggregate,)
 
-ORDERS = ReadModel(
-    name="orders",
-    aggregate_type="order",
-    topics=("orders", "customers"),
-    evolve=orders.evolve,
-    pass_over=orders.passed_over,
-    enrich=orders.with_customer,
-    index_body=orders_index.index_body,
-    document=orders_index.document,
-    view_of=orders_index.view_of,
-)
+    @property
+    def topics(self) -> Sequence[str]:
+        """The middle parts of the names of the topics with these events."""
+        return [each.topic for each in self.aggregates]
+
+    def enrich(self, view: AnyView, customer: customer_pb2.Customer | None) -> AnyView:
+        """The view with its customer, None while that is not known; the given one where it shows none."""
+        return self.enrichment.with_customer(view, customer) if self.enrichment else view
+
+    def source_version(self, view: AnyView) -> int:
+        """The version of the customer that it shows; 0 where it shows none."""
+        return self.enrichment.customer_version(view) if self.enrichment else 0
+
+    def is_pending(self, view: AnyView) -> bool:
+        """Whether it is to be completed in its own time."""
+        return self.enrichment is not None and self.enrichment.is_pending(view)

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.grpc_layers import Call, Context, Undecodable
+from service_kit.grpc_lists import too_long_lists
 from service_kit.grpc_times import impossible_times
 
 # A refusal travels in headers, of which clients by default take 8 KiB.
@@ -38,8 +39,10 @@ def check(validator: protovalidate.Validator, request: Message | Undecodable) ->
     """
     if isinstance(request, Undecodable):
         raise InvalidArgument.of("", "the request cannot be read as a message of its type")
-    broken = validator.collect_violations(request)
-    found = [FieldViolation(_path(each.proto), each.proto.message) for each in broken]
+    found = [FieldViolation(field, f"must not hold more than {most}") for field, most in too_long_lists(request)]
+    if not found:
+        broken = validator.collect_violations(request)
+        found = [FieldViolation(_path(each.proto), each.proto.message) for each in broken]
     if not found:
         found = [FieldViolation(field, "is no valid timestamp") for field in impossible_times(request)]
     if not found:

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from benchmarks.database import BenchDatabase
 from benchmarks.projector.history import Order
 from deploy.local.profile import Profile
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 
 _REPEATS = 100
 _DATA = b"x" * 250

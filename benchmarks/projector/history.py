@@ -22,7 +22,7 @@ from orderflow.customers.v1 import customer_pb2
 from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.events.v1.event_log_pb2 import EventMetadata
 from orderflow.orders.v1 import views_pb2
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.support.eventually import eventually
 from tests.unit.read_models.builders import at, confirmed, created, euros, item, item_added, paid, shipped
 

@@ -17,7 +17,7 @@ from benchmarks.projector.alone import Alone
 from benchmarks.projector.history import History, history
 from benchmarks.projector.projector import Projector, projector
 from orderflow.orders.v1 import command_service_pb2_grpc
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.support.system import create_order
 
 _COMMANDS_A_SECOND = 200

@@ -12,7 +12,7 @@ from elasticsearch import AsyncElasticsearch
 
 from benchmarks.processes import server
 from benchmarks.projector.history import History
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.support.eventually import eventually
 
 

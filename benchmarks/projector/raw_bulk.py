@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
 from deploy.local.profile import Profile
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 
 _DOCUMENTS_A_REQUEST = 1000
 

@@ -14,7 +14,7 @@ from orderflow.admin.v1 import (
     projection_admin_service_pb2_grpc,
     rebuild_pb2,
 )
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.support.eventually import eventually
 
 _ORDERS = 60_000

@@ -4,6 +4,7 @@ from command_service.aggregate import Aggregate
 from command_service.customers.decider import decide
 from command_service.customers.state import Customer, evolve
 from command_service.errors import CustomerAlreadyExists
+from command_service.naming import ById
 from event_schemas.customers import EVENT_TYPES
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest
 
@@ -15,7 +16,7 @@ def customer_aggregate() -> Aggregate[Customer]:
     return Aggregate(
         name=TYPE,
         creates=RegisterCustomerRequest,
-        id_field="customer_id",
+        naming=ById("customer_id"),
         initial=Customer(),
         decide=decide,
         evolve=evolve,

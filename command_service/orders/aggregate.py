@@ -9,6 +9,7 @@ import event_schemas.orders
 from command_service import timestamps
 from command_service.aggregate import Aggregate
 from command_service.errors import OrderAlreadyExists
+from command_service.naming import ById
 from command_service.orders import money, state
 from command_service.orders.decider import decide
 from command_service.orders.state import Order, evolve
@@ -23,7 +24,7 @@ def order_aggregate(delivery: timedelta) -> Aggregate[Order]:
     return Aggregate(
         name=TYPE,
         creates=commands.CreateOrderRequest,
-        id_field="order_id",
+        naming=ById("order_id"),
         initial=Order(),
         decide=partial(decide, delivery=delivery),
         evolve=evolve,

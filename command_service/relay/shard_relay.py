@@ -17,7 +17,7 @@ from service_kit import fail_points
 
 _MAX_IN_FLIGHT = 10_000
 _LEAST_PAUSE_SECONDS = 0.002
-_MOST_PAUSE_SECONDS = 0.05
+_MOST_PAUSE_SECONDS = 0.02
 _RESTART_SECONDS = 1.0
 _log = structlog.get_logger("command_service.relay")
 

@@ -10,8 +10,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from command_service.relay.lease import Connection
+from event_schemas.aggregates import AGGREGATES
 
-_NAMES = {"order": "orders", "customer": "customers", "stock_item": "inventory"}
+_NAMES = {each.type: each.topic for each in AGGREGATES}
 _TIMEOUT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 _log = structlog.get_logger("command_service.relay")

@@ -1,4 +1,4 @@
-"""The auditor: looks again and again whether the read model shows orders as they are, and repairs what does not.
+"""The auditor: looks again and again whether a read model shows things as they are, and repairs what does not.
 
 Nobody is accused of being late. What a store lacks counts once it should have it: all that was in the event log is
 published, the generation's consumer group has finished everything that was in Kafka then, and some seconds have passed
@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import structlog
 from opentelemetry.metrics import Meter
@@ -33,14 +34,14 @@ _log = structlog.get_logger("projector.audit")
 
 
 class Store(Enum):
-    """Where an order is shown."""
+    """Where an aggregate is shown."""
 
     ELASTICSEARCH = "elasticsearch"
     REDIS = "redis"
 
 
 class Outcome(Enum):
-    """What became of an order that was looked at."""
+    """What became of an aggregate that was looked at."""
 
     AGREES = "agrees"
     DIVERGES = "diverges"
@@ -52,9 +53,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """A store that does not show an order as it is."""
+    """A store that does not show an aggregate as it is."""
 
-    order_id: str
+    aggregate_id: str
     store: Store
     kind: Kind
 
@@ -63,8 +64,8 @@ class Divergence:
 class Tools:
     """What the auditor looks and repairs with, in one generation."""
 
-    looking: Looking
-    repair: Repair
+    looking: Looking[Any]
+    repair: Repair[Any]
 
 
 class Auditor:
@@ -78,13 +79,13 @@ class Auditor:
 
     def __init__(
         self,
-        read_model: ReadModel,
+        read_model: ReadModel[Any],
         generations: Generations,
         groups: Groups,
         log: LogReader,
         *,
         sample: Sample,
-        judge: Judge,
+        judge: Judge[Any],
         tools: Callable[[Generation], Tools],
         meter: Meter,
         interval_seconds: float,
@@ -100,13 +101,13 @@ class Auditor:
         self._interval_seconds = interval_seconds
         self._least_seconds = least_seconds
         self._watched: dict[str, int] = {}
-        self._orders = meter.create_counter(
-            "orderflow.audit.orders", unit="{order}", description="Orders that were audited, by outcome."
+        self._audited = meter.create_counter(
+            "orderflow.audit.aggregates", unit="{aggregate}", description="Aggregates that were audited, by outcome."
         )
         self._divergences = meter.create_counter(
             "orderflow.audit.divergences",
             unit="{divergence}",
-            description="Orders that a store did not show as they are, by store and kind.",
+            description="Aggregates that a store did not show as they are, by store and kind.",
         )
         self._repairs = meter.create_counter(
             "orderflow.audit.repairs", unit="{repair}", description="Repairs of divergences, by store and success."
@@ -126,8 +127,8 @@ class Auditor:
         if generation.mapping_hash != self._generations.mapping_hash:
             return []  # who writes it knows how its documents look
         tools = self._tools(generation)
-        order_ids = {*await self._sample.take(generation), *self._watched}
-        first = await tools.looking.at(order_ids)
+        ids = {*await self._sample.take(generation), *self._watched}
+        first = await tools.looking.at(ids)
         suspects = {id_: sight for id_, sight in first.items() if self._suspicions(id_, sight, generation)}
         if suspects and not await self._settled(generation):
             self._count(dict.fromkeys(suspects, Outcome.UNSETTLED) | self._calm(first, suspects))
@@ -136,20 +137,22 @@ class Auditor:
         found = [each for id_ in suspects for each in self._confirmed(id_, suspects[id_], again[id_], generation)]
         if found and not await self._generations.is_live(generation):
             return []
-        guilty = dict.fromkeys({each.order_id for each in found}, Outcome.DIVERGES)
+        guilty = dict.fromkeys({each.aggregate_id for each in found}, Outcome.DIVERGES)
         self._count(self._calm(first, ()) | guilty)
         self._watch({id_ for id_ in guilty if self._can_be_repaired(again[id_])})
         for each in found:
-            await self._pursue(each, again[each.order_id], tools.repair)
+            await self._pursue(each, again[each.aggregate_id], tools.repair)
         return found
 
-    def _suspicions(self, id_: str, sight: Sight, generation: Generation) -> Mapping[Store, Kind]:
+    def _suspicions(self, id_: str, sight: Sight[Any], generation: Generation) -> Mapping[Store, Kind]:
         """What would diverge if nothing were late."""
         if sight.truth is None:
             return {}
         return self._kinds(id_, sight, generation, sight.truth.versions, sight.stored.shown)
 
-    def _confirmed(self, id_: str, first: Sight, again: Sight, generation: Generation) -> Sequence[Divergence]:
+    def _confirmed(
+        self, id_: str, first: Sight[Any], again: Sight[Any], generation: Generation
+    ) -> Sequence[Divergence]:
         """What diverges, now that the stores must have what there was at the first look."""
         if first.truth is None or again.truth is None:
             return []
@@ -158,7 +161,7 @@ class Auditor:
         return [Divergence(id_, store, kind) for store, kind in kinds.items() if store in before]
 
     def _kinds(
-        self, id_: str, sight: Sight, generation: Generation, due: Versions, shown: Versions
+        self, id_: str, sight: Sight[Any], generation: Generation, due: Versions, shown: Versions
     ) -> Mapping[Store, Kind]:
         """By store, where it diverges.
 
@@ -200,38 +203,45 @@ class Auditor:
         await asyncio.sleep(max(0.0, begin + self._least_seconds - time.monotonic()))
         return True
 
-    async def _pursue(self, divergence: Divergence, sight: Sight, repair: Repair) -> None:
+    async def _pursue(self, divergence: Divergence, sight: Sight[Any], repair: Repair[Any]) -> None:
         """Tells of a divergence and repairs it."""
-        store, kind, order_id = divergence.store, divergence.kind, divergence.order_id
+        store, kind, id_ = divergence.store, divergence.kind, divergence.aggregate_id
         attributes = {"orderflow.projection.name": self._name, "orderflow.store": store.value}
         self._divergences.add(1, {**attributes, "orderflow.divergence.kind": kind.value})
         _log.error(
             "read model diverges from the event log",
+            projection=self._name,
             store=store.value,
             kind=kind.value,
-            order_id=order_id,
-            document_version=sight.stored.shown.order,
+            aggregate_id=id_,
+            document_version=sight.stored.shown.own,
             cached_version=sight.stored.entry.version if sight.stored.entry else 0,
-            log_version=sight.truth.versions.order if sight.truth else 0,
+            log_version=sight.truth.versions.own if sight.truth else 0,
         )
         done = False
         try:
-            done = await (repair.document if store is Store.ELASTICSEARCH else repair.entry)(order_id)
+            done = await (repair.document if store is Store.ELASTICSEARCH else repair.entry)(id_)
         finally:
             self._repairs.add(1, {**attributes, "orderflow.repair.done": done})
             if not done:
-                _log.error("divergence not repaired", store=store.value, kind=kind.value, order_id=order_id)
+                _log.error(
+                    "divergence not repaired",
+                    projection=self._name,
+                    store=store.value,
+                    kind=kind.value,
+                    aggregate_id=id_,
+                )
 
-    def _watch(self, order_ids: Collection[str]) -> None:
-        """Has orders looked at again in the next audits: a projector may still remember what was wrong."""
+    def _watch(self, ids: Collection[str]) -> None:
+        """Has aggregates looked at again in the next audits: a projector may still remember what was wrong."""
         self._watched = {id_: rounds - 1 for id_, rounds in self._watched.items() if rounds > 1}
-        self._watched.update(dict.fromkeys(order_ids, _ROUNDS_WATCHED))
+        self._watched.update(dict.fromkeys(ids, _ROUNDS_WATCHED))
 
-    def _can_be_repaired(self, sight: Sight) -> bool:
+    def _can_be_repaired(self, sight: Sight[Any]) -> bool:
         """Whether there is anything to make it from."""
-        return sight.truth is not None and sight.truth.versions.order > 0
+        return sight.truth is not None and sight.truth.versions.own > 0
 
-    def _calm(self, sights: Mapping[str, Sight], suspects: Collection[str]) -> dict[str, Outcome]:
+    def _calm(self, sights: Mapping[str, Sight[Any]], suspects: Collection[str]) -> dict[str, Outcome]:
         """Outcomes of those that are under no suspicion."""
         return {
             id_: Outcome.AGREES if sight.truth is not None else Outcome.NOT_JUDGED
@@ -242,7 +252,7 @@ class Auditor:
     def _count(self, outcomes: Mapping[str, Outcome]) -> None:
         for outcome in outcomes.values():
             attributes = {"orderflow.projection.name": self._name, "orderflow.audit.outcome": outcome.value}
-            self._orders.add(1, attributes)
+            self._audited.add(1, attributes)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], deadline: float) -> bool:

@@ -1,63 +1,41 @@
-"""Puts the auditor together."""
+"""Puts an auditor together."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
-
-import grpc
-from elasticsearch import AsyncElasticsearch
-from opentelemetry import metrics
-from redis.asyncio import Redis
+from typing import Any
 
 from projector.audit.auditor import Auditor, Tools
 from projector.audit.repair import Repair
 from projector.audit.sample import Sample
 from projector.audit.sight import Looking, Sources, Stores
 from projector.audit.verdicts import Judge
-from projector.customers import Customers
-from projector.event_log import EventLog
-from projector.generations import Generation, Generations
-from projector.groups import Groups
-from projector.quarantine import Quarantine
-from projector.rebuild.log_reader import LogReader
-from projector.settings import ProjectorSettings
-from read_models.read_model import ORDERS
-from service_kit.view_cache import ViewCache
+from projector.generations import Generation
+from projector.neighbors import now_us
+from projector.place import Place
+from projector.refolding import Refolding
 
 
-def auditor_of(
-    settings: ProjectorSettings,
-    *,
-    elasticsearch: AsyncElasticsearch,
-    redis: "Redis",
-    commands: grpc.aio.Channel,
-    customers: Customers,
-    generations: Generations,
-    groups: Groups,
-    log: LogReader,
-    quarantine: Callable[[Generation], Quarantine],
-    now_us: Callable[[], int],
-) -> Auditor:
-    """The auditor of the orders."""
-    judge = Judge(ORDERS)
-    cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=settings.cache_ttl_seconds))
-    event_log = EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds)
+def auditor_of(place: Place[Any]) -> Auditor:
+    """The auditor of a read model."""
+    read_model, neighbors, generations = place.read_model, place.neighbors, place.generations
+    settings, log = neighbors.settings, neighbors.log
+    judge = Judge(read_model)
 
     def tools(generation: Generation) -> Tools:
-        stores = Stores(elasticsearch, generation, cache)
-        looking = Looking(stores, Sources(event_log, customers, quarantine(generation)), judge)
+        stores = Stores(neighbors.elasticsearch, generation, place.cache())
+        sources = Sources(Refolding(read_model, neighbors.event_log), neighbors.customers, place.quarantine(generation))
+        looking = Looking(read_model, stores, sources, judge)
         is_live = partial(generations.is_live, generation)
-        repair = Repair(ORDERS, stores, looking, judge, is_live=is_live, now_us=now_us)
+        repair = Repair(read_model, stores, looking, judge, is_live=is_live, now_us=now_us)
         return Tools(looking, repair)
 
     return Auditor(
-        ORDERS,
+        read_model,
         generations,
-        groups,
+        place.groups,
         log,
-        sample=Sample(log, elasticsearch, size=settings.audit_sample_size),
+        sample=Sample(read_model, log, neighbors.elasticsearch, size=settings.audit_sample_size),
         judge=judge,
         tools=tools,
-        meter=metrics.get_meter("projector"),
+        meter=neighbors.meter,
         interval_seconds=settings.audit_interval_seconds,
     )

@@ -8,35 +8,32 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Generic
 
 from elasticsearch import AsyncElasticsearch
 
 from orderflow.admin.v1 import quarantine_pb2 as pb
-from orderflow.orders.v1 import views_pb2
+from projector.aggregate_projection import NO_SKIPS
 from projector.elasticsearch_errors import as_outage
 from projector.errors import Differs, ReadModelAway, Unprojectable
 from projector.event_log import EventLog
 from projector.generations import Generation, Generations
 from projector.patience import Patience
-from projector.projection import NO_SKIPS
 from projector.quarantine import Quarantine
-from projector.refolding import past_of
-from read_models.read_model import ReadModel
+from projector.refolding import Refolding
+from read_models.read_model import AnyView, ReadModel
 
 _SAMPLES = 200
 _AT_ONCE = 20
 _PAGE = 100
-_CUSTOMERS = 5
+_LISTS = 5
 _FOR_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
-_VERSIONS = ("version", "customer_version")
-_NEWEST_FIRST: Sequence[Mapping[str, Any]] = [{"create_time_us": "desc"}, {"order_id": "asc"}]
 
 Hit = Mapping[str, Any]
 
 
-class Comparison:
+class Comparison(Generic[AnyView]):
     """Compares counts, sampled documents and queries.
 
     Args:
@@ -47,7 +44,7 @@ class Comparison:
 
     def __init__(
         self,
-        read_model: ReadModel,
+        read_model: ReadModel[AnyView],
         elasticsearch: AsyncElasticsearch,
         generations: Generations,
         event_log: EventLog,
@@ -57,11 +54,13 @@ class Comparison:
         before_us: int,
     ) -> None:
         self._read_model = read_model
+        self._versions = ("version", "customer_version") if read_model.enrichment else ("version",)
+        self._newest_first = [{"create_time_us": "desc"}, {read_model.id_field: "asc"}]
         self._elasticsearch = elasticsearch
         self._generations = generations
         self._quarantine = quarantine
         self._skips = NO_SKIPS
-        self._event_log = event_log
+        self._refolding = Refolding(read_model, event_log)
         self._patience = patience
         self._before_us = before_us
 
@@ -104,7 +103,7 @@ class Comparison:
     async def _compare_with_log(self, new: Generation) -> None:
         """Sampled views against a fold of their events from the first one on, but for those that were skipped."""
         await self._quarantine.load()
-        self._skips = self._quarantine.skips("order")
+        self._skips = self._quarantine.skips(self._read_model.aggregate.type)
         hits = await self._sample(new, ["view"])
         for start in range(0, len(hits), _AT_ONCE):
             await asyncio.gather(*(self._compare_with_events(hit) for hit in hits[start : start + _AT_ONCE]))
@@ -112,48 +111,45 @@ class Comparison:
     async def _compare_with_events(self, hit: Hit) -> None:
         view = self._read_model.view_of(hit["_source"])
         skips = self._skips.get(hit["_id"], ())
-        past = await past_of(hit["_id"], self._event_log, to=view.version, skips=skips)
+        past = await self._refolding.past_of(hit["_id"], to=view.version, skips=skips)
         try:
             fresh = await past.at(view.version)
         except Unprojectable as cause:
             raise Differs(f"{hit['_id']} in version {view.version} is not what the log says: {cause}") from cause
-        if fresh is None or self._without_customer(fresh) != self._without_customer(view):
+        if fresh is None or self._read_model.enrich(fresh, None) != self._read_model.enrich(view, None):
             raise Differs(f"{hit['_id']} in version {view.version} is not the fold of its events")
-
-    def _without_customer(self, view: views_pb2.OrderView) -> views_pb2.OrderView:
-        return self._read_model.enrich(view, None)
 
     async def _compare_documents(self, new: Generation, live: Generation) -> None:
         """Documents sampled from the live one, and those quarantined in the new one, must be there, at least as new."""
-        versions = {hit["_id"]: hit["_source"] for hit in await self._sample(live, _VERSIONS)}
+        versions = {hit["_id"]: hit["_source"] for hit in await self._sample(live, self._versions)}
         async for page in self._quarantine.pages([pb.QUARANTINE_STATE_QUARANTINED]):
-            orders = [entry.aggregate_id for entry in page if entry.aggregate_type == "order"]
-            versions.update(await self._versions(live, orders))
-        present = await self._versions(new, versions)
+            own = [each.aggregate_id for each in page if each.aggregate_type == self._read_model.aggregate.type]
+            versions.update(await self._versions_of(live, own))
+        present = await self._versions_of(new, versions)
         for id_, there in versions.items():
             if id_ not in present:
                 raise Differs(f"it lacks {id_}")
             if any(present[id_][name] < version for name, version in there.items()):
                 raise Differs(f"it has an older version of {id_}")
 
-    async def _versions(self, generation: Generation, ids: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+    async def _versions_of(self, generation: Generation, ids: Collection[str]) -> Mapping[str, Mapping[str, int]]:
         """Those of the documents that exist."""
         if not ids:
             return {}
         with as_outage():
             answer = await self._elasticsearch.mget(
-                index=generation.index, ids=list(ids), source_includes=list(_VERSIONS)
+                index=generation.index, ids=list(ids), source_includes=list(self._versions)
             )
         return {found["_id"]: found["_source"] for found in answer["docs"] if found.get("found")}
 
     async def _compare_queries(self, new: Generation, live: Generation) -> None:
-        """What readers ask: the newest orders, some customers' orders, and orders by words."""
+        """What readers ask: the newest, lists that are narrowed down, and searches by words."""
         before = {"range": {"create_time_us": {"lt": self._before_us}}}
         newest = await self._search(live, {"bool": {"filter": [before]}}, _PAGE)
         queries = [{"bool": {"filter": [before]}}]
-        for hit in newest[:_CUSTOMERS]:
-            customer = {"term": {"customer_id": hit["fields"]["customer_id"][0]}}
-            queries.append({"bool": {"filter": [before, customer]}})
+        for hit in newest[:_LISTS]:
+            lists = [{"term": {name: hit["fields"][name][0]}} for name in self._read_model.listed_by]
+            queries.extend({"bool": {"filter": [before, each]}} for each in lists)
             words = {"match": {"search_text": {"query": hit["_id"], "operator": "and"}}}
             queries.append({"bool": {"must": [words], "filter": [before]}})
         for query in queries:
@@ -180,10 +176,10 @@ class Comparison:
             answer = await self._elasticsearch.search(
                 index=generation.index,
                 query=query,
-                sort=_NEWEST_FIRST,
+                sort=self._newest_first,
                 size=size,
                 source=False,
-                docvalue_fields=[{"field": "customer_id"}],
+                docvalue_fields=[{"field": name} for name in self._read_model.listed_by],
                 track_total_hits=False,
                 allow_partial_search_results=False,
             )

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -60,8 +61,8 @@ class Tools:
     generations: Generations
     groups: Groups
     log: LogReader
-    fill: Callable[[Generation], Fill]
-    comparison: Callable[[Generation, int], Comparison]
+    fill: Callable[[Generation], Fill[Any]]
+    comparison: Callable[[Generation, int], Comparison[Any]]
     quarantine: Callable[[Generation], Quarantine]
     switch: Switch
     patience: Patience

@@ -10,7 +10,6 @@ from projector.errors import (
     GenerationLost,
     GenerationNotFound,
     Outage,
-    ProjectionNotFound,
     ReadModelUnavailable,
     RebuildRunning,
 )
@@ -51,19 +50,18 @@ class Rebuilds:
         self._rebuild: Rebuild | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self, projection: str, *, ignore_differences: bool) -> pb.Rebuild:
+    async def start(self, *, ignore_differences: bool) -> pb.Rebuild:
         """Begins a rebuild in this process."""
         with _as_unavailable():
-            generations = await self._free(projection)
-            progress = RebuildProgress(projection, generations[-1].number + 1)
+            generations = await self._free()
+            progress = RebuildProgress(self._projection, generations[-1].number + 1)
             generation = await self._generations.create_next(_live(generations), progress.message())
         self._rebuild = self._make(generation, progress, ignore_differences)
         self._running = asyncio.create_task(self._rebuild.run())
         return self._rebuild.message
 
-    async def get(self, projection: str, generation: int) -> pb.Rebuild:
+    async def get(self, generation: int) -> pb.Rebuild:
         """How far a rebuild is, whichever process runs or ran it; of generation 0, the one begun last."""
-        self._check(projection)
         with _as_unavailable():
             generations = await self._generations.all()
         known = [each.rebuild for each in generations if each.rebuild is not None]
@@ -76,19 +74,20 @@ class Rebuilds:
         if generations and generation == generations[-1].number + 1:
             failure = "there is no such generation any more: the projector that made it ended before it was complete"
             failed = pb.REBUILD_PHASE_FAILED
-            return pb.Rebuild(projection=projection, generation=generation, phase=failed, failure=failure)
-        raise GenerationNotFound(f"no rebuild of {projection} is known" + (f" by {generation}" if generation else ""))
+            return pb.Rebuild(projection=self._projection, generation=generation, phase=failed, failure=failure)
+        which = f" by {generation}" if generation else ""
+        raise GenerationNotFound(f"no rebuild of {self._projection} is known{which}")
 
-    async def roll_back(self, projection: str, number: int) -> tuple[int, int]:
+    async def roll_back(self, number: int) -> tuple[int, int]:
         """Has readers see a kept generation; answers its number and that of the one it replaces."""
         with _as_unavailable():
-            generations = await self._free(projection)
+            generations = await self._free()
             live = _live(generations)
             if number == live.number:
                 return number, int(live.replaced.rpartition("-")[2] or 0)
             target = next((each for each in kept(generations, self._kept) if number in (0, each.number)), None)
             if target is None:
-                raise GenerationNotFound(f"{projection} has no generation to return to")
+                raise GenerationNotFound(f"{self._projection} has no generation to return to")
             if not await self._switch.reaches(target, await self._groups.committed(live)):
                 raise _behind(target)
             claim = Claim(self._generations, target)
@@ -107,16 +106,11 @@ class Rebuilds:
             self._running.cancel()
             await asyncio.wait({self._running})
 
-    def _check(self, projection: str) -> None:
-        if projection != self._projection:
-            raise ProjectionNotFound(f"there is no projection {projection!r}")
-
-    async def _free(self, projection: str) -> Sequence[Generation]:
+    async def _free(self) -> Sequence[Generation]:
         """The generations, on none of which somebody is at work."""
-        self._check(projection)
         generations = await self._generations.all()
         if any(each.stage is not Stage.COMPLETE for each in generations):
-            raise RebuildRunning.of(projection)
+            raise RebuildRunning.of(self._projection)
         return generations
 
 

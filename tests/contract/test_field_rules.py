@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import protovalidate
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.interval_pb2 import Interval
@@ -20,6 +21,7 @@ from orderflow.common.v1.address_pb2 import Address
 from orderflow.customers.v1 import commands_pb2 as customer_commands
 from orderflow.customers.v1 import queries_pb2 as customer_queries
 from orderflow.events.v1 import event_log_pb2 as log
+from orderflow.inventory.v1 import commands_pb2 as stock
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import queries_pb2 as queries
 from orderflow.orders.v1.order_pb2 import OrderItem
@@ -61,6 +63,11 @@ CANCEL = commands.CancelOrderRequest(order_id=ID, reason="Changed my mind")
 REGISTER = customer_commands.RegisterCustomerRequest(name="Ada Lovelace", email="ada@example.com")
 UPDATE = customer_commands.UpdateCustomerRequest(customer_id=ID)
 ERASE = customer_commands.EraseCustomerRequest(customer_id=ID)
+PUT = stock.UpdateInventoryRequest(sku="PEN-1", set=10)
+ADJUST = stock.UpdateInventoryRequest(sku="PEN-1", adjust=-1)
+RESERVE = stock.ReserveStockRequest(sku="PEN-1", order_id=ID, quantity=1)
+RELEASE = stock.ReleaseStockRequest(sku="PEN-1", order_id=ID)
+COMMIT = stock.CommitStockRequest(sku="PEN-1", order_id=ID)
 GET_CUSTOMER = customer_queries.GetCustomerRequest(customer_id=ID)
 BATCH = customer_queries.BatchGetCustomersRequest(customer_ids=[ID])
 GET = queries.GetOrderRequest(order_id=ID)
@@ -80,7 +87,9 @@ REPLAY = quarantine.ReplayQuarantinedRequest(id=f"order/{ID}")
 SKIP = quarantine.SkipQuarantinedRequest(id=f"order/{ID}", version=3, actor="Ada", reason="Entered twice")
 READ_AGGREGATE = log.ReadAggregateRequest(aggregate_type="order", aggregate_id=ID)
 
-EVERY_COMMAND = [CREATE, ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL, REGISTER, UPDATE, ERASE]
+ON_STOCK = [PUT, ADJUST, RESERVE, RELEASE, COMMIT]
+OF_AN_ORDERS_STOCK = [RESERVE, RELEASE, COMMIT]
+EVERY_COMMAND = [CREATE, ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL, REGISTER, UPDATE, ERASE, *ON_STOCK]
 ON_AN_ORDER = [ADD, REMOVE, PAY, REFUND, CONFIRM, SHIP, DELIVER, CANCEL]
 EVERY_QUERY = [GET_CUSTOMER, BATCH, GET, LIST, SEARCH, WATCH, HISTORY, SUMMARY, SUMMARIES, READ_LOG, READ_AGGREGATE]
 ON_A_PROJECTION = [REBUILD, GET_REBUILD, ROLLBACK]
@@ -90,8 +99,12 @@ Case = tuple[Message, str, Any]
 
 ACCEPTED: list[Case] = [
     *[(command, "request_id", value) for command in EVERY_COMMAND for value in ("", "x", " ~" * 64)],
-    *[(command, "order_id", ID.upper()) for command in [*ON_AN_ORDER, GET, HISTORY]],
-    *[(command, "expected_version", 1) for command in [*ON_AN_ORDER, UPDATE, ERASE]],
+    *[(command, "order_id", ID.upper()) for command in [*ON_AN_ORDER, *OF_AN_ORDERS_STOCK, GET, HISTORY]],
+    *[(command, "expected_version", 1) for command in [*ON_AN_ORDER, UPDATE, ERASE, *ON_STOCK]],
+    *[(command, "sku", "ß 筆\N{PENCIL}" * 16) for command in ON_STOCK],
+    *[(PUT, "set", value) for value in (0, 1_000_000_000)],
+    *[(ADJUST, "adjust", value) for value in (1, 1_000_000_000, -1_000_000_000)],
+    (RESERVE, "quantity", 1_000_000),
     (CREATE, "order_id", ""),
     (CREATE, "customer_id", ID.upper()),
     (CREATE, "fulfillment_mode", 2),
@@ -127,7 +140,9 @@ ACCEPTED: list[Case] = [
     (GET, "as_of_time", Timestamp(seconds=1)),
     (GET, "consistency_tokens", ["t" * 2048] * 100),
     (LIST, "filter.customer_id", ID.upper()),
+    (GET, "read_mask", FieldMask(paths=["status"] * 100)),
     (LIST, "filter.statuses", [1, 2, 3, 4, 5]),
+    (LIST, "filter.statuses", [1] * 20),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(seconds=1))),
     (LIST, "filter.create_time_range", Interval(end_time=Timestamp(seconds=1))),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(), end_time=Timestamp())),
@@ -137,6 +152,8 @@ ACCEPTED: list[Case] = [
     (SEARCH, "query", ""),
     (SEARCH, "order_by", "  create_time   asc ,update_time "),
     (SEARCH, "facets", [1, 2, 3, 4]),
+    (SEARCH, "limit", 10_000),
+    (SEARCH, "count_limit", 2**31 - 1),
     (READ_LOG, "aggregate_types", ["order", "customer", "stock_item"]),
     (READ_AGGREGATE, "to_version", 1),
     (READ_AGGREGATE, "to_time", Timestamp(seconds=1)),
@@ -167,9 +184,18 @@ REFUSED: list[Case] = [
     *[(request, "name", "") for request in ON_A_PROJECTION],
     *[(request, "generation", -1) for request in (GET_REBUILD, ROLLBACK)],
     *[(command, "request_id", value) for command in EVERY_COMMAND for value in ("r" * 129, "é", "a\n", "\x7f")],
-    *[(command, "order_id", "") for command in [*ON_AN_ORDER, GET, HISTORY]],
-    *[(command, "order_id", "order-1") for command in [*ON_AN_ORDER, GET, HISTORY]],
-    *[(command, "expected_version", value) for command in [*ON_AN_ORDER, UPDATE, ERASE] for value in (0, -1)],
+    *[(command, "order_id", "") for command in [*ON_AN_ORDER, *OF_AN_ORDERS_STOCK, GET, HISTORY]],
+    *[(command, "order_id", "order-1") for command in [*ON_AN_ORDER, *OF_AN_ORDERS_STOCK, GET, HISTORY]],
+    *[
+        (command, "expected_version", value)
+        for command in [*ON_AN_ORDER, UPDATE, ERASE, *ON_STOCK]
+        for value in (0, -1)
+    ],
+    *[(command, "sku", value) for command in ON_STOCK for value in NOT_SKUS],
+    *[(PUT, "set", value) for value in (-1, 1_000_000_001)],
+    *[(ADJUST, "adjust", value) for value in (0, 1_000_000_001, -1_000_000_001)],
+    *[(RESERVE, "quantity", value) for value in (0, -1, 1_000_001)],
+    (PUT, "change", None),
     *[(CREATE, "order_id", value) for value in NOT_IDS],
     *[(CREATE, "customer_id", value) for value in ["", *NOT_IDS]],
     (CREATE, "items", pens(501)),
@@ -228,6 +254,10 @@ REFUSED: list[Case] = [
     *[(LIST, "order_by", value) for value in ("Create_Time", "create_time down", "a,", ",a", "a b c", "a; b")],
     *[(SEARCH, "order_by", value) for value in ("create_time\n", "a" * 201)],
     *[(query, "filter.customer_id", "c-1") for query in (LIST, WATCH, SUMMARIES)],
+    (GET, "read_mask", FieldMask(paths=["status"] * 101)),
+    (SEARCH, "limit", 10_001),
+    (SEARCH, "count_limit", -1),
+    *[(query, "filter.statuses", [1] * 21) for query in (LIST, SEARCH, WATCH, SUMMARIES)],
     (LIST, "filter.statuses[0]", 0),
     (LIST, "filter.statuses[0]", 6),
     (LIST, "filter.create_time_range", Interval(start_time=Timestamp(seconds=2), end_time=Timestamp(seconds=1))),
@@ -265,7 +295,7 @@ REFUSED_TOGETHER = [
     (queries.GetOrderRequest(order_id=ID, at_version=1, as_of_time=Timestamp()), "", "get_order.one_moment"),
     (
         queries.ListOrdersRequest(
-            filter=queries.OrderFilter(min_total=euros(1), max_total=Money(currency_code="USD", units=2))
+            filter=queries.OrderFilter(min_total=euros(2), max_total=Money(currency_code="USD", units=1))
         ),
         "filter",
         "order_filter.one_currency",

@@ -61,6 +61,14 @@ MESSAGES = {
     "customers.v1.GetCustomerResponse": "customer",
     "customers.v1.BatchGetCustomersRequest": "customer_ids",
     "customers.v1.BatchGetCustomersResponse": "customers missing_customer_ids",
+    "inventory.v1.UpdateInventoryRequest": "request_id sku set adjust expected_version validate_only",
+    "inventory.v1.ReserveStockRequest": "request_id sku order_id quantity expected_version validate_only",
+    "inventory.v1.ReleaseStockRequest": "request_id sku order_id expected_version validate_only",
+    "inventory.v1.CommitStockRequest": "request_id sku order_id expected_version validate_only",
+    **{
+        f"inventory.v1.{command}Response": "sku version on_hand reserved available consistency_token"
+        for command in ("UpdateInventory", "ReserveStock", "ReleaseStock", "CommitStock")
+    },
     "events.v1.RecordedEvent": (
         "position log_shard aggregate_type aggregate_id version event_type event_data metadata record_time"
     ),
@@ -76,6 +84,7 @@ SERVICES = {
         "GetOrder ListOrders SearchOrders WatchOrders GetOrderHistory GetCustomerSummary ListCustomerSummaries"
     ),
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
+    "inventory.v1.InventoryCommandService": "UpdateInventory ReserveStock ReleaseStock CommitStock",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
     "admin.v1.ProjectionAdminService": (
@@ -110,6 +119,10 @@ EVENTS = {
     "customers.v1.CustomerRegistered": "register_time",
     "customers.v1.CustomerUpdated": "update_time",
     "customers.v1.CustomerErased": "erase_time",
+    "inventory.v1.InventoryUpdated": "update_time",
+    "inventory.v1.StockReserved": "reserve_time",
+    "inventory.v1.StockReleased": "release_time",
+    "inventory.v1.StockCommitted": "commit_time",
 }
 
 ENUMS = {
@@ -159,7 +172,7 @@ def test_lists_are_streamed_and_everything_else_is_answered_once() -> None:
 def test_every_event_keeps_its_name_and_carries_its_aggregate_and_time() -> None:
     for name, time in EVENTS.items():
         event = DECLARED[f"orderflow.{name}"]
-        aggregate = "order_id" if name.startswith("orders") else "customer_id"
+        aggregate = {"orders": "order_id", "customers": "customer_id", "inventory": "sku"}[name.partition(".")[0]]
         assert event.fields[0].name == aggregate, name
         assert type_of(event.fields_by_name[time]) == "google.protobuf.Timestamp", name
 
@@ -200,7 +213,7 @@ def test_an_enum_keeps_its_values_and_numbers(enum: str, values: str) -> None:
 
 def test_every_command_can_be_repeated_safely_and_tried_without_effect() -> None:
     commands = [m for m in DECLARED.values() if m.file.name.endswith("/commands.proto") and m.name.endswith("Request")]
-    assert len(commands) == 12  # nine of orders, three of customers
+    assert len(commands) == 16  # nine of orders, three of customers, four of stock
     for command in commands:
         assert {"request_id", "validate_only"} <= set(command.fields_by_name), command.full_name
         creates = command.name in {"CreateOrderRequest", "RegisterCustomerRequest"}

@@ -111,6 +111,7 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert [each["order_id"] for chunk in found for each in chunk.get("orders", [])] == [order["order_id"]]
     history = grpcurl.call(queries, "GetOrderHistory", order)
     assert sum(len(chunk["events"]) for chunk in history) == 8
+    _call_the_stock(grpcurl, order["order_id"])
     assert grpcurl.call(log, "ReadLog", {"after_position": 0, "aggregate_types": ["order"]})
     assert grpcurl.call(log, "ReadAggregate", {"aggregate_type": "order", "aggregate_id": order["order_id"]})
     assert grpcurl.call("orderflow.admin.v1.RelayAdminService", "GetRelayStatus", {})[0]["shards"]
@@ -124,6 +125,17 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert "Unimplemented" in grpcurl.refused(customers, "EraseCustomer", who)
     served = grpcurl.methods("command_service") | grpcurl.methods("query_service") | grpcurl.methods("projector")
     assert grpcurl.called == served
+
+
+def _call_the_stock(grpcurl: GrpcUrl, order_id: str) -> None:
+    stock, item = "orderflow.inventory.v1.InventoryCommandService", {"sku": f"TEA-{uuid.uuid4()}"}
+    held = {**item, "order_id": order_id}
+    assert grpcurl.call(stock, "UpdateInventory", {**item, "set": 3})[0]["available"] == "3"
+    assert grpcurl.call(stock, "ReserveStock", {**held, "quantity": 2})[0]["reserved"] == "2"
+    too_many = {**held, "order_id": str(uuid.uuid4()), "quantity": 2}
+    assert "INSUFFICIENT_STOCK" in grpcurl.refused(stock, "ReserveStock", too_many)
+    assert grpcurl.call(stock, "CommitStock", held)[0]["on_hand"] == "1"
+    assert "NOT_ALLOWED_IN_STATUS" in grpcurl.refused(stock, "ReleaseStock", held)
 
 
 def _call_rebuilds(grpcurl: GrpcUrl) -> None:

@@ -1,19 +1,14 @@
 """The canary, and an auditor that looks at everything, on the whole system while commands flow."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
-from functools import partial
-from typing import Any
 
 import pytest
-from elasticsearch import AsyncElasticsearch
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from orderflow.customers.v1 import commands_pb2 as customer_commands
@@ -21,18 +16,12 @@ from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import queries_pb2
 from ordersctl.canary import CUSTOMER_ID, Canary
 from ordersctl.client import Addresses, Client
+from projector.app import connected
 from projector.audit.auditor import Auditor
 from projector.audit.wiring import auditor_of
-from projector.customers import Customers
-from projector.generations import Generations
-from projector.groups import Groups
-from projector.lag import GroupLag
-from projector.offsets import TopicOffsets
-from projector.quarantine import Quarantine
-from projector.rebuild.log_reader import LogReader
+from projector.place import placed
 from projector.settings import ProjectorSettings
-from read_models.read_model import ORDERS
-from service_kit.grpc_channel import open_channel
+from read_models.orders import ORDERS
 from tests.support.system import Clients, System, create_order, euros, register_customer
 
 _DAY = date(2026, 3, 1)
@@ -64,31 +53,12 @@ async def _auditor(system: System) -> AsyncIterator[Auditor]:
         read_es_url=environment["READ_ES_URL"],
         kafka_brokers=environment["KAFKA_BROKERS"],
         redis_url=environment["REDIS_URL"],
+        command_service_address=system.stack.address("command_service"),
+        customer_timeout_seconds=5,
         audit_sample_size=10_000,
     )
-    topics = [f"{settings.kafka_topic_prefix}.{each}.events.v1" for each in ORDERS.topics]
-    kafka: dict[str, Any] = {"bootstrap.servers": settings.kafka_brokers}
-    offsets = TopicOffsets(kafka, topics)
-    lag = GroupLag(kafka, offsets)
-    async with (
-        AsyncElasticsearch(settings.read_es_url, max_retries=0) as elasticsearch,
-        Redis.from_url(settings.redis_url) as redis,
-        open_channel(system.stack.address("command_service")) as commands_channel,
-    ):
-        generations = Generations(elasticsearch, ORDERS, settings.read_index_prefix)
-        yield auditor_of(
-            settings,
-            elasticsearch=elasticsearch,
-            redis=redis,
-            commands=commands_channel,
-            customers=Customers(commands_channel, timeout_seconds=5, pause_seconds=1, cached=100),
-            generations=generations,
-            groups=Groups(f"{settings.kafka_topic_prefix}.projector.{ORDERS.name}", offsets, lag),
-            log=LogReader(commands_channel, timeout_seconds=10),
-            quarantine=partial(Quarantine, elasticsearch, f"{settings.read_index_prefix}-quarantine"),
-            now_us=lambda: time.time_ns() // 1000,
-        )
-    await lag.close()
+    async with connected(settings) as neighbors, placed(ORDERS, neighbors) as place:
+        yield auditor_of(place)
 
 
 async def _shop(clients: Clients, stop: asyncio.Event) -> int:

@@ -1,16 +1,15 @@
-"""An independent checker: every document equals the fold of its order's events and its customer."""
+"""An independent checker: every document of every read model equals the fold of its events and its customer."""
 
 from collections import defaultdict
+from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
-from event_schemas.orders import EVENT_TYPES
 from orderflow.customers.v1 import customer_pb2
 from orderflow.customers.v1 import queries_pb2 as customer_queries
 from orderflow.events.v1 import event_log_pb2
-from orderflow.orders.v1 import views_pb2
-from read_models import orders
-from read_models.orders_index import view_of
+from read_models.catalog import READ_MODELS
+from read_models.read_model import ReadModel
 from tests.support.system import Clients
 
 _BATCH = 500
@@ -34,22 +33,27 @@ async def assert_versions_have_no_gap(clients: Clients) -> None:
 
 async def assert_documents_equal_the_log(clients: Clients, read_es_url: str) -> None:
     """Guarantee 6: nothing is missing, behind, ahead or otherwise than its events and its customer say."""
-    events = await history(clients, "order")
-    folded = {order_id: _fold(each) for order_id, each in events.items()}
-    customers = await _customers(clients, {view.customer_id for view in folded.values()})
-    expected = {
-        order_id: orders.with_customer(view, customers.get(view.customer_id)) for order_id, view in folded.items()
-    }
-    indexed = await _documents(read_es_url, list(expected))
-    different = [order_id for order_id, view in expected.items() if indexed.get(order_id) != view]
-    assert not different, f"{len(different)} of {len(expected)} documents differ, e.g. {different[0]}"
+    for read_model in READ_MODELS:
+        await _assert_equal(clients, read_es_url, read_model)
 
 
-def _fold(events: list[event_log_pb2.RecordedEvent]) -> views_pb2.OrderView:
+async def _assert_equal(clients: Clients, read_es_url: str, read_model: ReadModel[Any]) -> None:
+    events = await history(clients, read_model.aggregate.type)
+    expected = {id_: _fold(read_model, each) for id_, each in events.items()}
+    if enrichment := read_model.enrichment:
+        owners = {id_: enrichment.customer_id(view) for id_, view in expected.items()}
+        customers = await _customers(clients, set(owners.values()))
+        expected = {id_: read_model.enrich(view, customers.get(owners[id_])) for id_, view in expected.items()}
+    indexed = await _documents(read_es_url, read_model, list(expected))
+    different = [id_ for id_, view in expected.items() if indexed.get(id_) != view]
+    assert not different, f"{len(different)} of {len(expected)} {read_model.name} differ, e.g. {different[0]}"
+
+
+def _fold(read_model: ReadModel[Any], events: list[event_log_pb2.RecordedEvent]) -> Any:
     view = None
     for event in events:
-        view = orders.evolve(view, EVENT_TYPES.parse(event.event_type, event.event_data), event.version)
-    assert view is not None
+        happened = read_model.aggregate.events.parse(event.event_type, event.event_data)
+        view = read_model.evolve(view, happened, event.version)
     return view
 
 
@@ -63,12 +67,13 @@ async def _customers(clients: Clients, customer_ids: set[str]) -> dict[str, cust
     return found
 
 
-async def _documents(read_es_url: str, order_ids: list[str]) -> dict[str, views_pb2.OrderView]:
-    found: dict[str, views_pb2.OrderView] = {}
+async def _documents(read_es_url: str, read_model: ReadModel[Any], ids: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     async with AsyncElasticsearch(read_es_url) as elasticsearch:
-        for start in range(0, len(order_ids), _BATCH):
-            answer = await elasticsearch.mget(index="orderflow-orders", ids=order_ids[start : start + _BATCH])
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
+            answer = await elasticsearch.mget(index=f"orderflow-{read_model.name}", ids=some)
             for document in answer["docs"]:
                 if document.get("found"):
-                    found[document["_id"]] = view_of(document["_source"])
+                    found[document["_id"]] = read_model.view_of(document["_source"])
     return found

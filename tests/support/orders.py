@@ -205,9 +205,9 @@ class Outcome:
         assert named == list(fields)
         return self
 
-    def telling(self, **metadata: str) -> None:
-        """It tells programs this, and names the order as what forbids it where the state does."""
+    def telling(self, *, subject: str = f"order/{ORDER_ID}", **metadata: str) -> None:
+        """It tells programs this, and names the aggregate as what forbids it where the state does."""
         assert self.refusal is not None
         assert self.refusal.metadata == metadata
         if isinstance(self.refusal, FailedPrecondition):
-            assert self.refusal.subject == f"order/{ORDER_ID}"
+            assert self.refusal.subject == subject

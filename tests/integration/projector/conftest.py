@@ -16,8 +16,11 @@ from structlog.typing import EventDict
 
 from projector.app import serve
 from projector.settings import ProjectorSettings
+from read_models.catalog import READ_MODELS
+from read_models.orders import ORDERS
+from read_models.read_model import ReadModel
 from tests.integration.projector.quarantine_client import QuarantineClient
-from tests.integration.projector.read_side import ReadSide
+from tests.integration.projector.read_side import ReadModelSide, ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS, READ_ES_URL, REDIS_URL
@@ -85,7 +88,7 @@ async def write_side(prefix: str) -> AsyncIterator[WriteSide]:
 @pytest.fixture
 async def read_side(prefix: str) -> AsyncIterator[ReadSide]:
     async with AsyncElasticsearch(READ_ES_URL, max_retries=0) as elasticsearch, Redis.from_url(REDIS_URL) as redis:
-        read_side = ReadSide(elasticsearch, redis, prefix)
+        read_side = ReadModelSide(elasticsearch, redis, prefix, ORDERS)
         yield read_side
         await read_side.close()
 
@@ -101,6 +104,7 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
         "command_service_address": write_side.address,
         "kafka_topic_prefix": prefix,
         "read_index_prefix": prefix,
+        "projections": "orders",
         "drain_seconds": 0.2,
         "rebuild_lease_seconds": 60,
         "audit_interval_seconds": 0,
@@ -109,10 +113,10 @@ def settings(prefix: str, write_side: WriteSide) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
+async def running(settings: Settings, read_models: Sequence[ReadModel[Any]] = READ_MODELS) -> AsyncIterator[None]:
     """A projector in this process while the body runs; then it is told to stop, as by SIGTERM."""
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(ProjectorSettings(**settings), stop))
+    serving = asyncio.create_task(serve(ProjectorSettings(**settings), stop, read_models))
     try:
         yield
     finally:

@@ -25,6 +25,10 @@ class Metrics:
             values[key] = values.get(key, 0) + point.value
         return values
 
+    def names_of(self, name: str, attribute: str) -> set[str]:
+        """The values that one of a metric's attributes has."""
+        return {str((point.attributes or {}).get(attribute)) for point in self._points(name)}  # type: ignore[attr-defined]
+
     def value(self, name: str) -> float | None:
         """A counter's or gauge's only value; None where there is none."""
         points = self._points(name)

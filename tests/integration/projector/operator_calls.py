@@ -19,15 +19,17 @@ FAILED = rebuild_pb2.REBUILD_PHASE_FAILED
 
 
 class OperatorCalls:
-    """Asks a projector over gRPC about its projection of orders."""
+    """Asks a projector over gRPC about one of its projections."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, name: str = "orders") -> None:
+        self._name = name
         self._admin = projection_admin_service_pb2_grpc.ProjectionAdminServiceStub(channel)
 
     async def projection(self) -> pb.ProjectionStatus:
-        """The only one."""
+        """It, among all."""
         request = pb.ListProjectionsRequest()
-        (projection,) = (await self._admin.ListProjections(request, wait_for_ready=True)).projections
+        listed = (await self._admin.ListProjections(request, wait_for_ready=True)).projections
+        (projection,) = (each for each in listed if each.name == self._name)
         return projection
 
     async def states(self) -> dict[int, "rebuild_pb2.GenerationState.ValueType"]:
@@ -49,12 +51,12 @@ class OperatorCalls:
 
     async def start_rebuild(self, *, ignore_differences: bool = False) -> rebuild_pb2.Rebuild:
         """The rebuild as it begins."""
-        request = rebuild_pb2.RebuildProjectionRequest(name="orders", ignore_differences=ignore_differences)
+        request = rebuild_pb2.RebuildProjectionRequest(name=self._name, ignore_differences=ignore_differences)
         return (await self._admin.RebuildProjection(request, wait_for_ready=True)).rebuild
 
     async def get(self, generation: int = 0) -> rebuild_pb2.Rebuild:
         """How far a rebuild is."""
-        request = rebuild_pb2.GetRebuildRequest(name="orders", generation=generation)
+        request = rebuild_pb2.GetRebuildRequest(name=self._name, generation=generation)
         return (await self._admin.GetRebuild(request, wait_for_ready=True)).rebuild
 
     async def ended(self, generation: int) -> rebuild_pb2.Rebuild:
@@ -72,7 +74,7 @@ class OperatorCalls:
 
     async def roll_back(self, generation: int = 0) -> Sequence[int]:
         """The numbers of the generation that is live now, and of the one it replaces."""
-        request = rebuild_pb2.RollbackProjectionRequest(name="orders", generation=generation)
+        request = rebuild_pb2.RollbackProjectionRequest(name=self._name, generation=generation)
         response = await self._admin.RollbackProjection(request, wait_for_ready=True)
         return response.generation, response.replaced_generation
 

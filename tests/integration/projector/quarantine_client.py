@@ -15,14 +15,19 @@ SKIPPED = pb.QUARANTINE_STATE_SKIPPED
 
 
 class QuarantineClient:
-    """Asks a projector."""
+    """Asks a projector.
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    Args:
+        projection: empty for all.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, projection: str = "") -> None:
+        self._projection = projection
         self._admin = projection_admin_service_pb2_grpc.ProjectionAdminServiceStub(channel)
 
     async def entries(self, *states: "pb.QuarantineState.ValueType") -> list[pb.QuarantineEntry]:
         """All entries in these states."""
-        request = pb.ListQuarantineRequest(states=states)
+        request = pb.ListQuarantineRequest(states=states, projection=self._projection)
         chunks = self._admin.ListQuarantine(request, wait_for_ready=True)
         return [entry async for chunk in chunks for entry in chunk.entries]
 
@@ -55,19 +60,21 @@ class QuarantineClient:
 
     async def get(self, id_: str, *, generation: int = 0) -> pb.GetQuarantinedResponse:
         """An entry with its message."""
-        request = pb.GetQuarantinedRequest(id=id_, generation=generation)
+        request = pb.GetQuarantinedRequest(id=id_, generation=generation, projection=self._projection)
         return await self._admin.GetQuarantined(request, wait_for_ready=True)
 
     async def replay(self, id_: str, *, traceparent: str = "") -> pb.QuarantineEntry | None:
         """What is left of an entry after a replay."""
         metadata = [("traceparent", traceparent)] if traceparent else []
-        request = pb.ReplayQuarantinedRequest(id=id_)
+        request = pb.ReplayQuarantinedRequest(id=id_, projection=self._projection)
         response = await self._admin.ReplayQuarantined(request, wait_for_ready=True, metadata=metadata)
         return response.entry if response.HasField("entry") else None
 
     async def skip(self, id_: str, version: int, *, actor: str = "Ada", reason: str = "a test") -> pb.QuarantineEntry:
         """An entry after one of its versions was passed over."""
-        request = pb.SkipQuarantinedRequest(id=id_, version=version, actor=actor, reason=reason)
+        request = pb.SkipQuarantinedRequest(
+            id=id_, version=version, actor=actor, reason=reason, projection=self._projection
+        )
         return (await self._admin.SkipQuarantined(request, wait_for_ready=True)).entry
 
 

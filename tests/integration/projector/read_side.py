@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeAlias
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from orderflow.orders.v1 import views_pb2
 from projector.lag import GroupLag, Lag
 from projector.offsets import TopicOffsets
-from read_models import orders_index
+from read_models.read_model import AnyView, ReadModel
 from service_kit.view_cache import CachedView, ViewCache
 from tests.support.eventually import eventually
 from tests.support.servers import KAFKA_BROKERS
@@ -21,24 +21,27 @@ from tests.support.servers import KAFKA_BROKERS
 _NOT_THERE_YET = (404, 503)
 
 
-class ReadSide:
-    """Reads documents, views and offsets.
+class ReadModelSide(Generic[AnyView]):
+    """Reads a read model's documents, views and offsets.
 
     Args:
         prefix: of the index and the topics.
     """
 
-    def __init__(self, elasticsearch: AsyncElasticsearch, redis: "Redis", prefix: str) -> None:
+    def __init__(
+        self, elasticsearch: AsyncElasticsearch, redis: "Redis", prefix: str, read_model: ReadModel[AnyView]
+    ) -> None:
+        self.read_model = read_model
         self.elasticsearch = elasticsearch
         self.prefix = prefix
-        self.alias = f"{prefix}-orders"
+        self.alias = f"{prefix}-{read_model.name}"
         self.index = f"{self.alias}-000001"
         self.quarantine = f"{prefix}-quarantine"
         self._redis = redis
-        self._cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
-        self._group = f"{prefix}.projector.orders.1"
+        self._cache = ViewCache(redis, prefix=read_model.cache_prefix, time_to_live=timedelta(seconds=60))
+        self._group = f"{prefix}.projector.{read_model.name}.1"
         self._admin = AdminClient({"bootstrap.servers": KAFKA_BROKERS})
-        topics = [f"{prefix}.{kind}.events.v1" for kind in ("orders", "customers")]
+        topics = [f"{prefix}.{each}.events.v1" for each in read_model.topics]
         offsets = TopicOffsets({"bootstrap.servers": KAFKA_BROKERS}, topics)
         self._lag = GroupLag({"bootstrap.servers": KAFKA_BROKERS}, offsets)
 
@@ -49,21 +52,21 @@ class ReadSide:
         await self.elasticsearch.indices.delete(index=self.quarantine, ignore_unavailable=True)
         await self._lag.close()
 
-    async def document(self, order_id: str) -> Mapping[str, Any] | None:
-        """An order's document; None while there is none."""
+    async def document(self, id_: str) -> Mapping[str, Any] | None:
+        """A document; None while there is none."""
         try:
-            found = await self.elasticsearch.get(index=self.index, id=order_id)
+            found = await self.elasticsearch.get(index=self.index, id=id_)
         except ApiError as error:
             if error.status_code not in _NOT_THERE_YET:
                 raise
             return None
         return {**found["_source"], "_seq_no": found["_seq_no"]}
 
-    async def view(self, order_id: str) -> views_pb2.OrderView:
-        """The view in an order's document."""
-        document = await self.document(order_id)
-        assert document is not None, f"order {order_id} has no document"
-        return orders_index.view_of(document)
+    async def view(self, id_: str) -> AnyView:
+        """The view in a document."""
+        document = await self.document(id_)
+        assert document is not None, f"{id_} has no document"
+        return self.read_model.view_of(document)
 
     async def cached(self, order_id: str) -> CachedView | None:
         """An order's entry in Redis."""
@@ -78,17 +81,17 @@ class ReadSide:
         await self.forget_cached(order_id)
         await self._cache.put(order_id, entry)
 
-    async def has(self, order_id: str, **fields: object) -> views_pb2.OrderView:
-        """The order's view, once its document has these fields."""
+    async def has(self, id_: str, **fields: object) -> AnyView:
+        """The view, once its document has these fields."""
 
         async def there() -> bool:
-            document = await self.document(order_id)
+            document = await self.document(id_)
             assert document is not None, "there is no document"
             assert {name: document[name] for name in fields} == fields
             return True
 
         await eventually(there, what=f"a document with {fields}")
-        return await self.view(order_id)
+        return await self.view(id_)
 
     async def exists(self) -> None:
         """Returns when there is an index."""
@@ -124,3 +127,6 @@ class ReadSide:
     async def forget_offsets(self) -> None:
         """Makes the group begin anew; no process may be in it."""
         await asyncio.wrap_future(self._admin.delete_consumer_groups([self._group])[self._group])
+
+
+ReadSide: TypeAlias = ReadModelSide[views_pb2.OrderView]

@@ -88,25 +88,31 @@ async def _rewrite_view(read_side: ReadSide, view: views_pb2.OrderView) -> None:
     await read_side.elasticsearch.index(index=read_side.index, id=view.order_id, document=document)
 
 
+async def _repaired(metrics: Metrics, store: str) -> None:
+    """Returns when the first repair of a store is over: it looks once more at what it has written."""
+
+    async def counted() -> bool:
+        return metrics.values("orderflow.audit.repairs", _STORE).get(store) == 1
+
+    await eventually(counted, what=f"a repair of {store}")
+
+
 async def _accused(logs: Logs, metrics: Metrics, order_id: str, store: str, kind: str) -> None:
     """The one divergence is told and counted, with its repair, and nothing else."""
     entry = await logs.has(_DIVERGES)
-
-    async def repaired() -> bool:
-        return metrics.values("orderflow.audit.repairs", _STORE) == {store: 1}
-
-    await eventually(repaired, what="a repair")
-    assert (entry["store"], entry["kind"], entry["order_id"]) == (store, kind, order_id)
+    await _repaired(metrics, store)
+    assert metrics.values("orderflow.audit.repairs", _STORE) == {store: 1}
+    assert (entry["store"], entry["kind"], entry["aggregate_id"]) == (store, kind, order_id)
     assert entry["log_level"] == "error"
     assert metrics.values("orderflow.audit.divergences", _KIND) == {kind: 1}
     assert metrics.values("orderflow.audit.divergences", _STORE) == {store: 1}
     assert metrics.values("orderflow.audit.repairs", "orderflow.repair.done") == {"True": 1}
     assert "divergence not repaired" not in logs.events()
     assert not any("Zoë" in str(value) or "zoe@" in str(value) for value in entry.values())
-    before = metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0)
+    before = metrics.values("orderflow.audit.aggregates", _OUTCOME).get("agrees", 0)
 
     async def audited_again() -> bool:
-        return metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0) > before + 10
+        return metrics.values("orderflow.audit.aggregates", _OUTCOME).get("agrees", 0) > before + 10
 
     await eventually(audited_again, what="more audits")
     assert len(logs.of(_DIVERGES)) == 1
@@ -189,7 +195,13 @@ async def test_a_document_behind_a_finished_event_is_brought_forward(
 
 
 async def test_what_a_projector_still_takes_for_newer_after_a_repair_is_found_though_no_sample_has_it_again(
-    order: Shown, read_side: ReadSide, write_side: WriteSide, logs: Logs, *, monkeypatch: pytest.MonkeyPatch
+    order: Shown,
+    read_side: ReadSide,
+    write_side: WriteSide,
+    logs: Logs,
+    *,
+    metrics: Metrics,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     samples: list[set[str]] = []
     begun = asyncio.Event()
@@ -207,6 +219,7 @@ async def test_what_a_projector_still_takes_for_newer_after_a_repair_is_found_th
     await read_side.caught_up()  # the projector has met version 9 and remembers it
     samples.append({order.id})
     await read_side.has(order.id, version=3)
+    await _repaired(metrics, "elasticsearch")
     write_side.publish(*write_side.record(paid(euros(5), order_id=order.id)))
     await read_side.has(order.id, version=4)
     kinds = [each["kind"] for each in logs.of(_DIVERGES) if each["store"] == "elasticsearch"]
@@ -239,7 +252,7 @@ async def test_a_document_of_which_the_log_has_nothing_is_told_and_left_alone(
     await _rewrite_view(read_side, unknown)
     await read_side.elasticsearch.indices.refresh(index=read_side.index)
     entry = await logs.has("divergence not repaired")
-    assert (entry["kind"], entry["order_id"]) == ("ahead", unknown.order_id)
+    assert (entry["kind"], entry["aggregate_id"]) == ("ahead", unknown.order_id)
     assert metrics.values("orderflow.audit.repairs", "orderflow.repair.done")["False"] >= 1
     assert await read_side.view(unknown.order_id) == unknown
 
@@ -257,7 +270,7 @@ async def test_what_is_not_published_yet_is_no_divergence(
     late = write_side.record(paid(euros(5), order_id=order.id), created(order_id=str(uuid.uuid4())))
 
     async def unsettled() -> bool:
-        return metrics.values("orderflow.audit.orders", _OUTCOME).get("unsettled", 0) >= 2
+        return metrics.values("orderflow.audit.aggregates", _OUTCOME).get("unsettled", 0) >= 2
 
     await eventually(unsettled, what="an audit without a verdict")
     write_side.publish(*late)
@@ -279,7 +292,7 @@ async def test_what_is_not_finished_yet_is_no_divergence(
     write_side.publish(*write_side.record(paid(euros(5), order_id=order.id), created(order_id=str(uuid.uuid4()))))
 
     async def unsettled() -> bool:
-        return metrics.values("orderflow.audit.orders", _OUTCOME).get("unsettled", 0) >= 2
+        return metrics.values("orderflow.audit.aggregates", _OUTCOME).get("unsettled", 0) >= 2
 
     await eventually(unsettled, what="an audit without a verdict")
     await read_side.block_writes(blocked=False)
@@ -297,7 +310,7 @@ async def test_what_is_quarantined_is_not_judged(
     write_side.publish(recorded)  # passes by
 
     async def left_alone() -> bool:
-        return metrics.values("orderflow.audit.orders", _OUTCOME).get("not_judged", 0) >= 3
+        return metrics.values("orderflow.audit.aggregates", _OUTCOME).get("not_judged", 0) >= 3
 
     await eventually(left_alone, what="audits without a verdict")
     assert logs.of(_DIVERGES) == []
@@ -348,10 +361,10 @@ async def test_nobody_is_accused_under_load_nor_after_an_outage_of_redis_nor_in_
     }
 
     async def audited(*, orders: int) -> None:
-        before = metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0)
+        before = metrics.values("orderflow.audit.aggregates", _OUTCOME).get("agrees", 0)
 
         async def so_many() -> bool:
-            return metrics.values("orderflow.audit.orders", _OUTCOME).get("agrees", 0) >= before + orders
+            return metrics.values("orderflow.audit.aggregates", _OUTCOME).get("agrees", 0) >= before + orders
 
         await eventually(so_many, within=60, what="audits")
 

@@ -21,9 +21,9 @@ _DEADLY = """
 import os
 import signal
 
-from read_models import orders
+from read_models.orders import ORDERS
 
-fold = orders.evolve
+fold = ORDERS.evolve
 
 
 def deadly(view, event, version):
@@ -32,7 +32,7 @@ def deadly(view, event, version):
     return fold(view, event, version)
 
 
-orders.evolve = deadly
+object.__setattr__(ORDERS, "evolve", deadly)
 """
 
 

@@ -12,14 +12,14 @@ from projector.documents import Document, Documents, Presents
 from projector.generations import Generations
 from projector.patience import Patience
 from read_models import orders
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.integration.projector.elasticsearch_proxy import ElasticsearchProxy
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide
 from tests.unit.read_models.builders import confirmed, created
 
 
-def _version(document: Document) -> int:
+def _version(document: Document[views_pb2.OrderView]) -> int:
     assert document.view
     return document.view.version
 
@@ -30,9 +30,9 @@ async def test_an_answer_that_comes_late_does_not_replace_what_is_newer(read_sid
     proxy = ElasticsearchProxy()
     async with AsyncElasticsearch(await proxy.start(), max_retries=0) as elasticsearch:
         patience = Patience(asyncio.Event())
-        documents = Documents(elasticsearch, await generations.live(), patience, cached=100, now_us=lambda: 0)
+        documents = Documents(ORDERS, elasticsearch, await generations.live(), patience, cached=100, now_us=lambda: 0)
 
-        async def goes_on(present: Presents) -> dict[str, views_pb2.OrderView]:
+        async def goes_on(present: Presents[views_pb2.OrderView]) -> dict[str, views_pb2.OrderView]:
             before = present[order_id]
             event = confirmed(order_id=order_id) if before else created(order_id=order_id)
             return {order_id: orders.evolve(before, event, before.version + 1 if before else 1)}

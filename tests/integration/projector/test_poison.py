@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import views_pb2
-from read_models import orders as orders_fold
+from read_models.orders import ORDERS
 from service_kit.cloudevents import Headers, headers_of
 from tests.integration.projector.conftest import Logs, Settings, running
 from tests.integration.projector.quarantine_client import QUARANTINED, QuarantineClient
@@ -205,21 +206,16 @@ def _event_whose_fold_fails(write_side: WriteSide, order_id: str, customer_id: s
     write_side.publish(*recorded, partition=_POISONED)
 
 
-@pytest.fixture
-def broken_fold(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def _broken(view: views_pb2.OrderView | None, event: object, version: int) -> views_pb2.OrderView:
     """A fold that has a defect."""
-    fold = orders_fold.evolve
-
-    def broken(view: views_pb2.OrderView | None, event: object, version: int) -> views_pb2.OrderView:
-        if getattr(event, "tracking_number", "") == "BROKEN":
-            raise ZeroDivisionError
-        return fold(view, event, version)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(orders_fold, "evolve", broken)
-    return monkeypatch
+    if getattr(event, "tracking_number", "") == "BROKEN":
+        raise ZeroDivisionError
+    return ORDERS.evolve(view, event, version)
 
 
-@pytest.mark.usefixtures("broken_fold")
+_WITH_A_DEFECT = [replace(ORDERS, evolve=_broken)]
+
+
 @pytest.mark.parametrize(
     ("poison", "cause"),
     [
@@ -246,7 +242,7 @@ async def test_an_order_that_cannot_be_projected_further_is_quarantined_at_that_
     flowing = orders.create()
     poison(write_side, order_id, customer_id)
     flowing += orders.create()
-    async with running(settings):
+    async with running(settings, _WITH_A_DEFECT):
         for each in flowing:
             await read_side.has(each, version=1)
         await read_side.caught_up()
@@ -255,7 +251,6 @@ async def test_an_order_that_cannot_be_projected_further_is_quarantined_at_that_
         await read_side.has(order_id, version=2, status="CONFIRMED")
 
 
-@pytest.mark.usefixtures("broken_fold")
 async def test_later_events_of_a_quarantined_order_pass_by_and_the_first_failure_stays(
     *,
     settings: Settings,
@@ -269,7 +264,7 @@ async def test_later_events_of_a_quarantined_order_pass_by_and_the_first_failure
 ) -> None:
     _event_whose_fold_fails(write_side, order_id, customer_id)
     for starts in (1, 2, 3):
-        async with running(settings):
+        async with running(settings, _WITH_A_DEFECT):
             entry = await quarantine.has(f"order/{order_id}", version=3)
             before = await read_side.document(order_id)
             write_side.publish(*write_side.record(delivered(order_id=order_id)), partition=_POISONED)
@@ -299,8 +294,8 @@ async def test_a_customers_event_that_is_not_known_quarantines_the_customer_only
         write_side.publish(recorded, partition=0)
         write_side.publish(write_side.record_customer(other, "Ada"), partition=0)
         await read_side.has(order_id, customer_version=1)
-        (entry,) = await quarantine.entries()
-        assert (entry.id, entry.version) == (f"customer/{customer_id}", 1)
+        entry = await quarantine.has(f"customer/{customer_id}", version=1)
+        assert await quarantine.entries() == [entry]
         recorded.event_type = known
         assert await quarantine.replay(entry.id) is None
         assert await quarantine.entries() == []

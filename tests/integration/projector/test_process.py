@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
 from orderflow.admin.v1 import projection_admin_service_pb2_grpc, rebuild_pb2
 from projector.generations import Generations
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.read_side import ReadSide
 from tests.integration.projector.write_side import WriteSide

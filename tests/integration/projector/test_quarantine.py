@@ -15,7 +15,7 @@ from orderflow.orders.v1 import views_pb2
 from projector.generations import Generation, Generations
 from projector.quarantine import Found, Quarantine, Record
 from read_models import orders
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.quarantine_client import QUARANTINED, SKIPPED, QuarantineClient, refusal_of
 from tests.integration.projector.read_side import ReadSide
@@ -268,8 +268,11 @@ async def test_what_was_skipped_is_no_new_failure_when_it_comes_again(
 
 
 async def test_of_several_failures_of_an_aggregate_the_first_is_kept_until_it_is_settled(read_side: ReadSide) -> None:
-    store = Quarantine(read_side.elasticsearch, read_side.quarantine, Generation("orders-000007", "orders-7", ""))
-    entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1), generation=7)
+    store = Quarantine(
+        read_side.elasticsearch, read_side.quarantine, ORDERS.name, Generation("orders-000007", "orders-7", "")
+    )
+    entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1))
+    entry.generation, entry.projection = 7, ORDERS.name
     later = pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))
 
     async def kept(*added: pb.QuarantineEntry) -> pb.QuarantineEntry:
@@ -284,7 +287,7 @@ async def test_of_several_failures_of_an_aggregate_the_first_is_kept_until_it_is
     assert found.common is not None
     assert await kept(entry) == found.common.entry
     later.skips.extend(found.common.entry.skips)
-    later.generation = 7
+    later.generation, later.projection = 7, ORDERS.name
     assert await kept(pb.QuarantineEntry(id="order/1", version=5, state=QUARANTINED, quarantine_time=at(2))) == later
 
 
@@ -344,7 +347,7 @@ async def test_a_skip_that_a_process_was_not_told_of_holds_there_too(
             quarantine_time=at(1),
         )
         live = await Generations(read_side.elasticsearch, ORDERS, read_side.prefix).live()
-        store = Quarantine(read_side.elasticsearch, read_side.quarantine, live)
+        store = Quarantine(read_side.elasticsearch, read_side.quarantine, ORDERS.name, live)
         skip = pb.QuarantineSkip(version=3, actor="Ada")
         skipped = (await store.skip(Found(Record(entry=entry), None), skip)).common
         assert skipped is not None
@@ -430,7 +433,7 @@ async def test_a_replay_whose_process_died_is_finished_by_the_next(
         order.deliver()
         await read_side.caught_up()
     live = await Generations(read_side.elasticsearch, ORDERS, read_side.prefix).live()
-    store = Quarantine(read_side.elasticsearch, read_side.quarantine, live)
+    store = Quarantine(read_side.elasticsearch, read_side.quarantine, ORDERS.name, live)
     (found,) = (await store.look([order.entry], messages=True)).values()
     if skipped:
         found = await store.skip(found, pb.QuarantineSkip(version=3, actor="Ada", reason="a test"))

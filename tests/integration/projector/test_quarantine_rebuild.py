@@ -116,7 +116,7 @@ async def test_a_generation_that_cannot_take_what_the_live_one_has_does_not_beco
 
 async def test_entries_of_generations_that_are_gone_are_forgotten_but_not_what_was_skipped(read_side: ReadSide) -> None:
     gone, there = (Generation(f"orders-00000{number}", f"orders-{number}", "") for number in (1, 2))
-    stores = [Quarantine(read_side.elasticsearch, read_side.quarantine, each) for each in (gone, there)]
+    stores = [Quarantine(read_side.elasticsearch, read_side.quarantine, "orders", each) for each in (gone, there)]
     for store in stores:
         entry = pb.QuarantineEntry(id="order/1", version=3, state=QUARANTINED, quarantine_time=at(1))
         await store.add({"order/1": Record(entry=entry)})

@@ -13,17 +13,19 @@ from redis.asyncio import Redis
 
 from event_schemas import orders as order_events
 from orderflow.customers.v1 import events_pb2 as customer_events
+from orderflow.orders.v1.views_pb2 import OrderView
 from projector.cached_views import CachedViews
+from projector.customer_changes import CustomerChanges
 from projector.customers import Customers, CustomersById
 from projector.documents import Documents
 from projector.enrichment import Enrichment
 from projector.errors import CustomersAway
 from projector.event_log import EventLog
-from projector.events import CustomerEvent, OrderEvent
+from projector.events import ReadableEvent
 from projector.generations import Generations
 from projector.patience import Patience
-from projector.projection import OrderProjection
-from read_models.read_model import ORDERS
+from projector.projection import Projection
+from read_models.orders import ORDERS
 from service_kit.grpc_channel import open_channel
 from service_kit.view_cache import ViewCache
 from tests.integration.projector.read_side import ReadSide
@@ -49,8 +51,9 @@ class _Customers(Customers):
 class _Process:
     """What one process has."""
 
-    projection: OrderProjection
-    enrichment: Enrichment
+    projection: Projection[OrderView]
+    changes: CustomerChanges
+    enrichment: Enrichment[OrderView]
     customers: _Customers
 
 
@@ -60,6 +63,8 @@ Process = Callable[[], _Process]
 @pytest.fixture
 async def process(read_side: ReadSide, write_side: WriteSide) -> AsyncIterator[Process]:
     """Makes processes with nothing in memory."""
+    shown = ORDERS.enrichment
+    assert shown
     generations = Generations(read_side.elasticsearch, ORDERS, read_side.prefix)
     await generations.create_first()
     live = await generations.live()
@@ -68,13 +73,13 @@ async def process(read_side: ReadSide, write_side: WriteSide) -> AsyncIterator[P
 
         def make() -> _Process:
             cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
-            documents = Documents(read_side.elasticsearch, live, patience, cached=100, now_us=lambda: 0)
-            views = CachedViews(cache, generation=live.number, live=partial(generations.is_live, live))
+            documents = Documents(ORDERS, read_side.elasticsearch, live, patience, cached=100, now_us=lambda: 0)
+            views = CachedViews(ORDERS, cache, generation=live.number, live=partial(generations.is_live, live))
             customers = _Customers(channel, timeout_seconds=5, pause_seconds=1, cached=100)
-            enrichment = Enrichment(documents, views, customers)
+            enrichment = Enrichment(shown, documents, views, customers)
             event_log = EventLog(channel, timeout_seconds=5)
-            projection = OrderProjection(documents, views, enrichment, event_log, patience)
-            return _Process(projection, enrichment, customers)
+            projection = Projection(ORDERS, documents, event_log, patience, views=views, enrichment=enrichment)
+            return _Process(projection, CustomerChanges(enrichment), enrichment, customers)
 
         yield make
 
@@ -93,8 +98,8 @@ class _Order:
     async def follow(self, process: _Process, version: int) -> None:
         personal = customer_events.CustomerPersonalData(name=f"of version {version}")
         event = customer_events.CustomerUpdated(customer_id=self.customer_id, personal_data=personal)
-        events = {self.customer_id: [CustomerEvent(self.customer_id, version, event)]}
-        assert await process.projection.follow_customers(events, {}) == {}
+        events = {self.customer_id: [ReadableEvent("customer", self.customer_id, version, event)]}
+        assert await process.changes.project(events, {}) == {}
 
     async def project(self, process: _Process, version: int) -> None:
         """Brings the order's event of this version: it is created, confirmed, shipped."""
@@ -103,7 +108,7 @@ class _Order:
             confirmed(order_id=self.order_id),
             shipped(order_id=self.order_id),
         ]
-        event = OrderEvent(self.order_id, version, events[version - 1])
+        event = ReadableEvent("order", self.order_id, version, events[version - 1])
         assert await process.projection.project({self.order_id: [event]}, {}) == {}
 
 

@@ -11,8 +11,7 @@ import grpc
 import pytest
 
 from orderflow.orders.v1 import views_pb2
-from projector import app
-from read_models.read_model import ORDERS
+from read_models.orders import ORDERS
 from tests.integration.projector.conftest import Logs, Settings, free_address, running
 from tests.integration.projector.operator_calls import DONE, FAILED, KEPT, LIVE, OperatorCalls, reason_of
 from tests.integration.projector.read_side import ReadSide
@@ -293,14 +292,14 @@ async def test_the_generation_returned_to_is_not_the_one_that_is_deleted(
         await operator.has_states(g1=KEPT, g3=LIVE)
 
 
-async def test_a_new_mapping_comes_by_a_rebuild_while_the_old_version_feeds_the_old_generation(  # noqa: PLR0917
+async def test_a_new_mapping_comes_by_a_rebuild_while_the_old_version_feeds_the_old_generation(
+    *,
     settings: Settings,
     write_side: WriteSide,
     read_side: ReadSide,
     operator: OperatorCalls,
     order_id: str,
     logs: Logs,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = ORDERS.index_body()
     body["mappings"]["properties"]["tracking_number"] = {"type": "keyword", "ignore_above": 256}
@@ -308,8 +307,7 @@ async def test_a_new_mapping_comes_by_a_rebuild_while_the_old_version_feeds_the_
         await old.enter_async_context(running({**settings, "grpc_listen_address": free_address()}))
         write_side.publish(*write_side.record(created(order_id=order_id)))
         await read_side.has(order_id, version=1)
-        monkeypatch.setattr(app, "ORDERS", replace(ORDERS, index_body=lambda: body))
-        async with running(settings):
+        async with running(settings, [replace(ORDERS, index_body=lambda: body)]):
             refusals: Sequence[str] = ()
 
             async def refused() -> bool:

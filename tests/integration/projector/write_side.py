@@ -94,6 +94,10 @@ class WriteSide(
         """How many events an aggregate has."""
         return len(self._recorded[aggregate_id])
 
+    def history(self, aggregate_id: str) -> list[event_log_pb2.RecordedEvent]:
+        """All that is recorded of an aggregate."""
+        return list(self._recorded[aggregate_id])
+
     def forget(self, aggregate_id: str) -> None:
         """Loses an aggregate's events."""
         del self._recorded[aggregate_id]

@@ -33,9 +33,9 @@ class Queries:
                 break
         watching.cancel()
 
-    async def call(self, request: Any) -> list[Any]:
+    async def call(self, request: Any, *, seconds: float | None = None) -> list[Any]:
         """All answers of the method that takes this request."""
-        call = getattr(self.stub, type(request).__name__.removesuffix("Request"))(request)
+        call = getattr(self.stub, type(request).__name__.removesuffix("Request"))(request, timeout=seconds)
         return [answer async for answer in call] if hasattr(call, "__aiter__") else [await call]
 
     async def get(self, order_id: str, *, seconds: float | None = None, **fields: Any) -> queries_pb2.GetOrderResponse:

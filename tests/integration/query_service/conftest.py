@@ -18,7 +18,7 @@ from tests.integration.query_service.client import Queries
 from tests.integration.query_service.read_model import ReadModel
 from tests.support.servers import READ_ES_URL, REDIS_URL
 
-_CONNECT_SOON = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50)]
+CONNECT_SOON = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50)]
 StartService = Callable[..., Awaitable[Queries]]
 
 
@@ -67,12 +67,13 @@ async def running_service(**settings: Any) -> AsyncIterator[Queries]:
         "read_es_url": READ_ES_URL,
         "redis_url": REDIS_URL,
         "token_signing_key": "a signing key for tests",
+        "cache_timeout_seconds": 10,  # of a machine under load the default would say that its Redis is away
         "drain_seconds": 0.2,
     }
     stop = asyncio.Event()
     serving = asyncio.create_task(serve(QuerySettings(**{**defaults, **settings}), stop))
     try:
-        async with grpc.aio.insecure_channel(address, options=_CONNECT_SOON) as channel:
+        async with grpc.aio.insecure_channel(address, options=CONNECT_SOON) as channel:
             await channel.channel_ready()
             yield Queries(channel, address)
     finally:

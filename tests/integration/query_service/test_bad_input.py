@@ -12,6 +12,7 @@ from google.type.interval_pb2 import Interval
 from google.type.money_pb2 import Money
 
 from orderflow.orders.v1 import queries_pb2
+from orderflow.orders.v1.order_pb2 import ORDER_STATUS_PENDING
 from orderflow.orders.v1.queries_pb2 import (
     GetCustomerSummaryRequest,
     GetOrderHistoryRequest,
@@ -41,6 +42,7 @@ _BAD: list[tuple[Any, str, list[str]]] = [
     (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["nonsense"])), "INVALID_FIELD", ["read_mask.paths[0]"]),
     (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["status", ""])), "INVALID_FIELD", ["read_mask.paths[1]"]),
     (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["items.sku"])), "INVALID_FIELD", ["read_mask.paths[0]"]),
+    (GetOrderRequest(order_id=_ID, read_mask=FieldMask(paths=["status"] * 101)), "INVALID_FIELD", ["read_mask"]),
     (GetOrderRequest(order_id=_ID, consistency_tokens=["no token"]), "TOKEN_INVALID", ["consistency_tokens[0]"]),
     (
         GetOrderRequest(order_id=_ID, consistency_tokens=[token("order", "", 1)]),
@@ -62,6 +64,7 @@ _BAD: list[tuple[Any, str, list[str]]] = [
     (SearchOrdersRequest(query="x" * 501), "INVALID_FIELD", ["query"]),
     (SearchOrdersRequest(query=" ".join("x" * 51)), "INVALID_FIELD", ["query"]),
     (SearchOrdersRequest(limit=10_001), "INVALID_FIELD", ["limit"]),
+    (SearchOrdersRequest(count_limit=-1), "INVALID_FIELD", ["count_limit"]),
     (SearchOrdersRequest(facets=[queries_pb2.FACET_UNSPECIFIED]), "INVALID_FIELD", ["facets[0]"]),
     (SearchOrdersRequest(facets=[queries_pb2.FACET_STATUS] * 2), "INVALID_FIELD", ["facets"]),
     (WatchOrdersRequest(filter=OrderFilter(customer_id="x")), "INVALID_FIELD", ["filter.customer_id"]),
@@ -93,6 +96,7 @@ _BAD_FOR_LISTS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"filter": OrderFilter(customer_id="x")}, "INVALID_FIELD", ["filter.customer_id"]),
     ({"filter": OrderFilter(statuses=[0])}, "INVALID_FIELD", ["filter.statuses[0]"]),  # type: ignore[list-item]
     ({"filter": OrderFilter(statuses=[99])}, "INVALID_FIELD", ["filter.statuses[0]"]),  # type: ignore[list-item]
+    ({"filter": OrderFilter(statuses=[ORDER_STATUS_PENDING] * 21)}, "INVALID_FIELD", ["filter.statuses"]),
     ({"filter": OrderFilter(tracking_number="x" * 65)}, "INVALID_FIELD", ["filter.tracking_number"]),
     ({"filter": OrderFilter(min_total=_YEN_WITH_SEN)}, "INVALID_FIELD", ["filter.min_total.nanos"]),
     ({"filter": OrderFilter(max_total=_NOBODYS)}, "INVALID_FIELD", ["filter.max_total.currency_code"]),

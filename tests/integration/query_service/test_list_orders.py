@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import random
 import uuid
 from typing import Any
@@ -67,6 +68,41 @@ async def test_orders_come_in_the_order_asked_for(
     if "," not in order_by:
         reverse = ids(await queries.list_(order_by=f"{order_by.removesuffix(' asc')} desc"))
         assert reverse == listed[::-1]
+
+
+_SORT_KEYS = {
+    "create_time": lambda each: each.create_time.ToMicroseconds(),
+    "update_time": lambda each: each.update_time.ToMicroseconds(),
+    "total_amount": lambda each: each.total_amount.units,
+}
+_SORTS = [
+    dict(zip(fields, directions, strict=True))
+    for length in (1, 2, 3)
+    for fields in itertools.permutations(_SORT_KEYS, length)
+    for directions in itertools.product(("asc", "desc"), repeat=length)
+]
+
+
+async def test_every_combination_of_sort_keys_sorts_and_goes_on_exactly(
+    read_model: ReadModel, queries: Queries
+) -> None:
+    orders = [
+        an_order(
+            create_time_us=CREATE_TIME_US + number % 2,
+            update_time_us=CREATE_TIME_US + 9 + number % 3,
+            total_amount=euros(10 + number // 6 % 2),
+        )
+        for number in range(30)
+    ]
+    await read_model.put(*orders)
+    for sort in _SORTS:
+        order_by = ", ".join(f"{field} {direction}" for field, direction in sort.items())
+        first = await queries.list_(order_by=order_by, limit=13)
+        rest = await queries.list_(order_by=order_by, resume_token=first[-1].resume_token)
+        expected = sorted(orders, key=lambda each: each.order_id, reverse=next(iter(sort.values())) == "desc")
+        for field, direction in reversed(sort.items()):
+            expected.sort(key=_SORT_KEYS[field], reverse=direction == "desc")
+        assert ids(first + rest) == [each.order_id for each in expected], order_by
 
 
 async def test_an_empty_list_is_one_chunk_with_its_freshness(queries: Queries) -> None:

@@ -12,6 +12,7 @@ from orderflow.common.v1.consistency_pb2 import READ_SOURCE_EVENT_LOG
 from orderflow.orders.v1 import events_pb2, queries_pb2
 from orderflow.orders.v1.order_pb2 import ORDER_STATUS_CONFIRMED, ORDER_STATUS_PENDING
 from orderflow.orders.v1.views_pb2 import ENRICHMENT_STATE_PENDING
+from query_service import event_log
 from tests.integration.query_service.client import Queries, refusal_of
 from tests.integration.query_service.conftest import StartService, free_port, running_service
 from tests.integration.query_service.event_log import TRACE_ID, EventLogInMemory, serving
@@ -137,6 +138,18 @@ async def test_a_history_that_is_cancelled_stops_reading_the_log(
     await log.stalled.wait()
     stream.cancel()
     await log.cancelled.wait()
+
+
+async def test_an_event_log_that_falls_silent_is_not_waited_for_though_the_caller_has_no_deadline(
+    log: EventLogInMemory, order_id: str, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "_LONGEST_SILENCE_SECONDS", 0.5)
+    log.stall = True
+    for call in (queries.history(order_id), queries.get(order_id, at_version=2)):
+        log.cancelled.clear()
+        refusal = await refusal_of(call)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        await log.cancelled.wait()
 
 
 async def test_without_the_command_service_the_past_is_unavailable(start_service: StartService) -> None:

@@ -99,19 +99,26 @@ async def test_punctuation_separates_words_and_does_nothing_else(
         customer_email="first_last@example.com",
         item_names=["Teapot, 2.5l (20°)", "under_score red:blue"],
     )
-    await read_model.put(order, an_order(item_names=["Lamp"]))
+    other = an_order(order_id="c2f09a7e-5d3b-4a46-9ee1-d8b47f60c355", item_names=["Lamp"])  # no part begins with 20
+    await read_model.put(order, other)
     (chunk,) = await queries.search(query)
     assert [each.order_id for each in chunk.orders] == [order.order_id]
 
 
 _TEA = {
     "green": an_order(
+        order_id="a7c3de52-9b1f-4e88-b0c4-f2d6835ea901",  # no part begins as a word that is looked for
         customer_name="Zoë Ångström",
         item_names=["Green tea", "Red lamp"],
         tracking_number="TRACK-00417",
         address_full="Ada Byron, Rue de l'Église 7, 75011 Paris, FR",
     ),
-    "black": an_order(customer_name="José Müller", item_names=["Black tea", "Green lamp"], tracking_number="DHL-99"),
+    "black": an_order(
+        order_id="c2f09a7e-5d3b-4a46-9ee1-d8b47f60c355",
+        customer_name="José Müller",
+        item_names=["Black tea", "Green lamp"],
+        tracking_number="DHL-99",
+    ),
 }
 
 
@@ -159,6 +166,36 @@ async def test_phrases_exclusions_and_typing_errors(
     (chunk,) = await queries.search(query)
     assert {order.order_id for order in chunk.orders} == {_TEA[name].order_id for name in found}
     assert chunk.total == len(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("绿茶", {"tea"}),
+        ("绿茶茶壶", {"tea"}),
+        ("红酒杯子", {"cup"}),
+        ("红酒茶壶", set()),
+        ("みどりのおちゃ", {"hiragana"}),
+        ("ミドリ", {"katakana"}),
+        ("초록 찻주전자", {"hangul"}),
+        ("초록 찻주전저", {"hangul"}),
+        ("茶" * 50, {"tea"}),
+    ],
+)
+async def test_words_of_scripts_without_blanks_are_found_and_taken_exactly(
+    query: str, found: set[str], read_model: ReadModel, queries: Queries
+) -> None:
+    names = {
+        "tea": "绿茶茶壶",
+        "cup": "红酒杯子",
+        "hiragana": "みどりのおちゃ",
+        "katakana": "ミドリ",
+        "hangul": "초록 찻주전자",
+    }
+    shop = {name: an_order(item_names=[text]) for name, text in names.items()}
+    await read_model.put(*shop.values())
+    (chunk,) = await queries.search(query)
+    assert {order.order_id for order in chunk.orders} == {shop[name].order_id for name in found}
 
 
 async def test_what_is_there_as_typed_comes_before_beginnings_and_those_before_errors(
@@ -262,6 +299,25 @@ async def test_facets_count_everything_found_and_only_that(read_model: ReadModel
     assert counted[queries_pb2.FACET_MONTH] == [("2026-06", 1), ("2026-07", 2)]
     assert [count for _, count in counted[queries_pb2.FACET_CUSTOMER]] == [2, 1]
     assert [counts.other_count for counts in chunk.facet_counts] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("count_limit", "total", "is_at_least"),
+    [(0, 30, False), (31, 30, False), (30, 30, False), (29, 29, True), (1, 1, True)],
+)
+async def test_a_total_is_counted_as_far_as_is_asked_for_and_says_so(
+    count_limit: int,
+    total: int,
+    is_at_least: bool,  # noqa: FBT001
+    read_model: ReadModel,
+    queries: Queries,
+) -> None:
+    await read_model.put(*(an_order() for _ in range(30)))
+    asked = {"count_limit": count_limit, "facets": [queries_pb2.FACET_STATUS]}
+    for order_by in ("", "create_time"):
+        (chunk,) = await queries.search("tea", order_by=order_by, **asked)
+        assert (len(chunk.orders), chunk.total, chunk.total_is_at_least) == (30, total, is_at_least)
+        assert [bucket.order_count for bucket in chunk.facet_counts[0].buckets] == [30]
 
 
 async def test_a_filter_narrows_a_search(read_model: ReadModel, queries: Queries) -> None:

@@ -11,7 +11,7 @@ from service_kit.errors import FailedPrecondition, InvalidArgument, ServiceError
 
 # What the comments of the command side's services name, less what comes with authentication and limits.
 CONTRACTS = ["orders/v1/command_service", "customers/v1/customer_service", "events/v1/event_log"]
-CONTRACTS += ["admin/v1/relay_admin_service", "orders/v1/order"]
+CONTRACTS += ["inventory/v1/inventory_command_service", "admin/v1/relay_admin_service", "orders/v1/order"]
 LATER_WORK = {"UNAUTHENTICATED", "PERMISSION_DENIED", "RATE_LIMITED"}
 PRECONDITIONS = {"ALREADY_CANCELLED", "CANNOT_CANCEL_DELIVERED_ORDER", "NOT_ALLOWED_IN_STATUS", "INSUFFICIENT_STOCK"}
 

@@ -10,6 +10,7 @@ COMMANDS = [
     ("demo",),
     *(("order", name) for name in _ORDER),
     *(("customer", name) for name in ("register", "update", "get")),
+    *(("stock", name) for name in ("set", "adjust", "reserve", "release", "commit")),
     ("projection", "list"),
     *(("quarantine", name) for name in ("list", "show", "replay", "skip")),
     ("relay", "status"),
@@ -30,7 +31,7 @@ def test_the_help_names_the_exit_statuses(run: Run) -> None:
         assert f"\n {status} " in shown
 
 
-@pytest.mark.parametrize("group", ["order", "customer", "projection", "quarantine", "relay"])
+@pytest.mark.parametrize("group", ["order", "customer", "stock", "projection", "quarantine", "relay"])
 def test_a_group_without_a_command_shows_its_commands(run: Run, group: str) -> None:
     assert "Commands" in run(group).output
 

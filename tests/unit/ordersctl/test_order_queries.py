@@ -17,6 +17,8 @@ from orderflow.orders.v1.order_pb2 import (
     OrderItem,
 )
 from orderflow.orders.v1.queries_pb2 import (
+    FacetBucket,
+    FacetCounts,
     GetOrderHistoryResponse,
     GetOrderRequest,
     ListOrdersRequest,
@@ -100,6 +102,16 @@ def view(number: int) -> OrderView:
             ),
         ),
         (
+            ("list", "--min-total", "10", "--max-total", "19.99", "--currency", "USD", "--tracking", "T 1"),
+            ListOrdersRequest(
+                filter=OrderFilter(
+                    min_total=Money(currency_code="USD", units=10),
+                    max_total=Money(currency_code="USD", units=19, nanos=990_000_000),
+                    tracking_number="T 1",
+                )
+            ),
+        ),
+        (
             ("history", ORDER, "--after-version", "2"),
             queries_pb2.GetOrderHistoryRequest(order_id=ORDER, after_version=2),
         ),
@@ -120,6 +132,16 @@ def test_a_time_that_is_none_is_wrong_usage(services: Services, run: Run, line: 
     result = run("order", *line, time)
     assert result.exit_code == 2
     assert line[-1] in result.stderr
+    assert services.requests == []
+
+
+@pytest.mark.parametrize("amount", ["ten", "-1", "1e3", "9223372036854775808", "0.0000000001"])
+@pytest.mark.parametrize("option", ["--min-total", "--max-total"])
+def test_an_amount_that_is_none_is_wrong_usage(services: Services, run: Run, option: str, amount: str) -> None:
+    for line in (("list",), ("search", "tea"), ("watch",)):
+        result = run("order", *line, option, amount)
+        assert result.exit_code == 2
+        assert option in result.stderr
     assert services.requests == []
 
 
@@ -145,16 +167,33 @@ def test_a_number_that_no_request_can_hold_is_wrong_usage(
         assert services.requests == []
 
 
-@pytest.mark.parametrize("moment", [("--at-version", "99"), ("--as-of", "2001-01-01")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("get", ORDER, "--at-version", "99"),
+        ("get", ORDER, "--as-of", "2001-01-01"),
+        ("at", ORDER, "99"),
+        ("at", ORDER, "2001-01-01"),
+        ("diff", ORDER, "1", "99"),
+    ],
+)
 def test_of_an_order_that_was_not_there_then_the_history_tells_more(
-    services: Services, run: Run, moment: tuple[str, str]
+    services: Services, run: Run, line: tuple[str, ...]
 ) -> None:
     services.refuse("GetOrder", OrderNotFound("not then"))
-    result = run("--table", "order", "get", ORDER, *moment)
+    result = run("--table", "order", *line)
     assert result.exit_code == 1
     assert f"ordersctl order history {ORDER}" in result.stderr
     assert "--token" not in result.stderr
     assert "--token" in run("--table", "order", "get", ORDER).stderr
+
+
+def test_what_the_event_store_does_not_know_no_token_brings(services: Services, run: Run) -> None:
+    services.refuse("GetOrderHistory", OrderNotFound("there is none"))
+    result = run("--table", "order", "history", ORDER)
+    assert result.exit_code == 1
+    assert "check the id" in result.stderr
+    assert "--token" not in result.stderr
 
 
 def test_an_order_is_shown_whole(services: Services, run: Run) -> None:
@@ -227,6 +266,38 @@ def test_a_search_says_how_many_there_are_beyond_the_limit(services: Services, r
     )
     assert "2 of 17 found" in run("order", "search", "tea", "--table").stderr
     assert json.loads(run("order", "search", "tea").stderr) == {"shown": 2, "found": 17}
+
+
+def test_a_search_counts_by_facets(services: Services, run: Run) -> None:
+    buckets = [FacetBucket(value="PENDING", order_count=3), FacetBucket(value="SHIPPED", order_count=1)]
+    counts = [
+        FacetCounts(facet=queries_pb2.FACET_STATUS, buckets=buckets),
+        FacetCounts(
+            facet=queries_pb2.FACET_CUSTOMER, buckets=[FacetBucket(value=CUSTOMER, order_count=3)], other_count=1
+        ),
+        FacetCounts(facet=queries_pb2.FACET_MONTH),
+    ]
+    services.answer("SearchOrders", [SearchOrdersResponse(total=4, facet_counts=counts), SearchOrdersResponse()])
+    line = ("order", "search", "tea", *("--facet", "status", "--facet", "Customer", "--facet", "status"))
+    said = run(*line, "--table").stderr
+    for part in ("by status: 3 PENDING, 1 SHIPPED\n", f"by customer: 3 {CUSTOMER}, 1 of others\n", "by month: none\n"):
+        assert part in said
+    assert services.request == SearchOrdersRequest(
+        query="tea", filter=OrderFilter(), facets=[queries_pb2.FACET_STATUS, queries_pb2.FACET_CUSTOMER]
+    )
+    first = json.loads(run(*line).stderr.splitlines()[1])
+    assert first == {"facet": "status", "counts": {"PENDING": 3, "SHIPPED": 1}, "others": 0}
+    assert run("order", "search", "tea", "--facet", "color").exit_code == 2
+
+
+def test_of_a_facet_with_many_values_people_see_the_first(services: Services, run: Run) -> None:
+    buckets = [FacetBucket(value=f"c-{number}", order_count=20 - number) for number in range(14)]
+    counts = FacetCounts(facet=queries_pb2.FACET_CUSTOMER, buckets=buckets, other_count=5)
+    services.answer("SearchOrders", [SearchOrdersResponse(total=9, facet_counts=[counts])])
+    line = ("order", "search", "tea", "--facet", "customer")
+    assert "9 c-11, 20 of others\n" in run(*line, "--table").stderr
+    said = json.loads(run(*line).stderr.splitlines()[1])
+    assert (len(said["counts"]), said["others"]) == (14, 5)
 
 
 def test_an_empty_list_says_so_to_people(run: Run) -> None:

@@ -19,6 +19,7 @@ ENTRY = pb.QuarantineEntry(
     cause="Undecodable: no such type",
     quarantine_time=Timestamp(seconds=1_800_000_000),
     state=pb.QUARANTINE_STATE_QUARANTINED,
+    projection="orders",
 )
 SKIPPED = pb.QuarantineEntry(
     id="orderflow.orders.events.v1/5/43",
@@ -30,7 +31,16 @@ SKIPPED = pb.QuarantineEntry(
 def test_entries_are_listed_as_a_table_or_a_line_each(services: Services, run: Run) -> None:
     services.answer("ListQuarantine", [pb.ListQuarantineResponse(entries=[each]) for each in (ENTRY, SKIPPED)])
     table = run("--table", "quarantine", "list").stdout
-    for part in ("order/7c0e", " 3 ", "quarantined", "2027-01-15", "Undecodable", "events.v1/5/43", "skipped"):
+    for part in (
+        "order/7c0e",
+        " orders ",
+        " 3 ",
+        "quarantined",
+        "2027-01-15",
+        "Undecodable",
+        "events.v1/5/43",
+        "skipped",
+    ):
         assert part in table
     assert table.count("cause") == 1
     lines = run("quarantine", "list").stdout.splitlines()
@@ -54,6 +64,22 @@ def test_an_entry_of_another_generation_can_be_shown(services: Services, run: Ru
     services.answer("GetQuarantined", pb.GetQuarantinedResponse(entry=ENTRY))
     run("quarantine", "show", ENTRY.id, "--generation", "2")
     assert services.request == pb.GetQuarantinedRequest(id=ENTRY.id, generation=2)
+
+
+def test_a_projection_can_be_named_wherever_an_entry_is(services: Services, run: Run) -> None:
+    services.answer("GetQuarantined", pb.GetQuarantinedResponse(entry=ENTRY))
+    services.answer("SkipQuarantined", pb.SkipQuarantinedResponse(entry=SKIPPED))
+    of_customers = ("--projection", "customers")
+    run("quarantine", "list", *of_customers)
+    run("quarantine", "show", ENTRY.id, *of_customers)
+    run("quarantine", "replay", ENTRY.id, *of_customers)
+    run("quarantine", "skip", ENTRY.id, "--actor", "Ada", "--reason", "a test", *of_customers)
+    assert services.requests == [
+        pb.ListQuarantineRequest(projection="customers"),
+        pb.GetQuarantinedRequest(id=ENTRY.id, projection="customers"),
+        pb.ReplayQuarantinedRequest(id=ENTRY.id, projection="customers"),
+        pb.SkipQuarantinedRequest(id=ENTRY.id, actor="Ada", reason="a test", projection="customers"),
+    ]
 
 
 def test_an_entry_is_shown_with_its_message(services: Services, run: Run) -> None:

@@ -8,6 +8,7 @@ from orderflow.orders.v1 import views_pb2
 from projector.bulk import State
 from projector.cached_views import CachedViews
 from projector.documents import Document
+from read_models.orders import ORDERS
 from service_kit.view_cache import CachedView, ViewCache
 
 
@@ -31,13 +32,13 @@ async def _live() -> bool:
     return True
 
 
-def _documents(*ids: str, version: int = 1) -> dict[str, Document]:
+def _documents(*ids: str, version: int = 1) -> dict[str, Document[views_pb2.OrderView]]:
     return {id_: Document(views_pb2.OrderView(order_id=id_, version=version), 0, State(0, 1)) for id_ in ids}
 
 
 async def test_while_the_cache_is_away_it_is_not_asked_by_every_batch() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, live=_live)
+    views = CachedViews(ORDERS, cache, generation=1, live=_live)
     cache.away = True
     for version in (1, 2, 3):
         await views.put(_documents("a", version=version))
@@ -46,7 +47,7 @@ async def test_while_the_cache_is_away_it_is_not_asked_by_every_batch() -> None:
 
 async def test_what_is_owed_is_the_newest_state_of_each_view() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, live=_live)
+    views = CachedViews(ORDERS, cache, generation=1, live=_live)
     cache.away = True
     await views.put(_documents("a", "b"))
     await views.put(_documents("a", version=2))
@@ -57,7 +58,7 @@ async def test_what_is_owed_is_the_newest_state_of_each_view() -> None:
 
 async def test_no_more_is_owed_than_is_agreed_and_the_newest_stay() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, live=_live, most_owed=2)
+    views = CachedViews(ORDERS, cache, generation=1, live=_live, most_owed=2)
     cache.away = True
     await views.put(_documents("a", "b", "c"))
     cache.away = False
@@ -72,7 +73,7 @@ async def test_no_view_of_a_generation_that_readers_do_not_see_is_put() -> None:
         return live
 
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=2, live=is_live)
+    views = CachedViews(ORDERS, cache, generation=2, live=is_live)
     await views.put(_documents("a"))
     assert cache.calls == 0
     live = True
@@ -82,7 +83,7 @@ async def test_no_view_of_a_generation_that_readers_do_not_see_is_put() -> None:
 
 async def test_what_was_read_longer_ago_does_not_replace_what_is_owed() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, live=_live)
+    views = CachedViews(ORDERS, cache, generation=1, live=_live)
     cache.away = True
     await views.put(_documents("a", version=2))
     await views.put(_documents("a", version=1))
@@ -93,7 +94,7 @@ async def test_what_was_read_longer_ago_does_not_replace_what_is_owed() -> None:
 
 async def test_a_call_has_as_many_views_as_the_cache_takes_in_time() -> None:
     cache = CacheInMemory()
-    views = CachedViews(cache, generation=1, live=_live)
+    views = CachedViews(ORDERS, cache, generation=1, live=_live)
     large = {id_: views_pb2.OrderView(order_id=id_, version=1, address_full="x" * 600_000) for id_ in "abc"}
     await views.put({id_: Document(view, 0, State(0, 1)) for id_, view in large.items()})
     assert (cache.calls, cache.versions) == (3, {"a": 1, "b": 1, "c": 1})

@@ -7,7 +7,9 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from query_service.changed_orders import ChangedOrders, Head
+from query_service.deadline import Deadline
 from query_service.errors import ReadModelUnavailable
+from query_service.order_index import OrderIndex
 
 
 class FakeElasticsearch:
@@ -65,9 +67,11 @@ def test_an_index_without_a_shard_that_answers_is_unavailable(answer: dict[str, 
     ("successful", "failed", "is_refreshed"), [(1, 0, True), (2, 0, True), (1, 1, False), (0, 1, False), (0, 0, False)]
 )
 def test_a_refresh_that_a_shard_did_not_make_is_none(successful: int, failed: int, *, is_refreshed: bool) -> None:
-    changed = _changed({"_shards": {"total": 2, "successful": successful, "failed": failed}})
-    if is_refreshed:
-        asyncio.run(changed.refresh("orders-1"))
-    else:
-        with pytest.raises(ReadModelUnavailable):
-            asyncio.run(changed.refresh("orders-1"))
+    answer = {"_shards": {"total": 2, "successful": successful, "failed": failed}}
+    index = OrderIndex(cast("AsyncElasticsearch", FakeElasticsearch(answer)), "orders", call_seconds=30)
+    for refresh in (_changed(answer).refresh("orders-1"), index.refresh(Deadline(None))):
+        if is_refreshed:
+            asyncio.run(refresh)
+        else:
+            with pytest.raises(ReadModelUnavailable):
+                asyncio.run(refresh)

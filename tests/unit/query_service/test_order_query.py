@@ -3,7 +3,8 @@
 import pytest
 
 from orderflow.orders.v1.queries_pb2 import FACET_STATUS, ListOrdersRequest, OrderFilter, SearchOrdersRequest
-from query_service.order_query import list_query, search_query
+from query_service import order_query
+from query_service.order_query import list_query, search_query, summaries_digest, watch_digest
 
 _ID = "3f0c9b1e-7c1d-4f7b-9a55-0c6d2f8e4b10"
 
@@ -16,6 +17,7 @@ _ID = "3f0c9b1e-7c1d-4f7b-9a55-0c6d2f8e4b10"
         SearchOrdersRequest(query="(tea?)"),
         SearchOrdersRequest(query="tea", limit=5),
         SearchOrdersRequest(query="tea", facets=[FACET_STATUS]),
+        SearchOrdersRequest(query="tea", count_limit=7),
         SearchOrdersRequest(query="tea", consistency_tokens=["x"]),
         SearchOrdersRequest(query="tea", resume_token="x"),
     ],
@@ -39,6 +41,22 @@ def test_whatever_finds_something_else_or_in_another_order_may_not() -> None:
         search_query(SearchOrdersRequest(query="-tea")).digest,
     ]
     assert len(set(digests)) == len(digests)
+
+
+def test_another_caller_may_not_continue_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = OrderFilter(customer_id=_ID)
+
+    def digests() -> list[bytes]:
+        return [
+            list_query(ListOrdersRequest()).digest,
+            search_query(SearchOrdersRequest()).digest,
+            watch_digest(asked),
+            summaries_digest(asked),
+        ]
+
+    own = digests()
+    monkeypatch.setattr(order_query, "_PRINCIPAL", b"somebody else")
+    assert len({*own, *digests()}) == 2 * len(own)
 
 
 def test_only_the_first_page_of_a_search_counts() -> None:

@@ -35,3 +35,12 @@ def test_fifty_words_are_looked_for_however_they_are_grouped_but_no_more() -> No
     with pytest.raises(InvalidArgument) as refusal:
         parse(f"{fifty} d")
     assert refusal.value.violations[0].field == "query"
+
+
+@pytest.mark.parametrize(
+    ("text", "most"), [("茶", 50), ("茶壶", 25), ("ひらがな", 12), ("カタカナ ", 50), ("한국어 ", 50), ("x茶", 25)]
+)
+def test_ideographs_and_hiragana_count_as_words(text: str, most: int) -> None:
+    parse(text * most)
+    with pytest.raises(InvalidArgument):
+        parse(text * (most + 1))

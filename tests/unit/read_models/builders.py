@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
+from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
+from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.orders.v1 import events_pb2, order_pb2
 
 ORDER = "0d5f8d0c-7a44-4b3e-9a43-0c2f6f3d1a01"
@@ -88,6 +90,21 @@ def cancelled(*, order_id: str = ORDER) -> events_pb2.OrderCancelled:
     return events_pb2.OrderCancelled(order_id=order_id, reason="too late", cancel_time=at(8))
 
 
+def one_of_each() -> tuple[OrderEvent, ...]:
+    """All that can happen to an order."""
+    return (
+        created(),
+        item_added(item("SKU-2"), euros(40)),
+        item_removed("SKU-1", 1, euros(10)),
+        paid(euros(5)),
+        refunded(euros(5)),
+        confirmed(),
+        shipped(),
+        delivered(),
+        cancelled(),
+    )
+
+
 def customer(name: str = "Zoë Łukasz", version: int = 1, *, erased: bool = False) -> customer_pb2.Customer:
     return customer_pb2.Customer(
         customer_id=CUSTOMER,
@@ -96,3 +113,23 @@ def customer(name: str = "Zoë Łukasz", version: int = 1, *, erased: bool = Fal
         version=version,
         erase_time=at(9) if erased else None,
     )
+
+
+def registered(name: str = "Zoë", email: str = "zoe@example.com") -> customer_events.CustomerRegistered:
+    return customer_events.CustomerRegistered(
+        customer_id=CUSTOMER, personal_data=_personal(name, email), register_time=at(1)
+    )
+
+
+def updated(name: str = "Zoe", email: str = "new@example.com") -> customer_events.CustomerUpdated:
+    return customer_events.CustomerUpdated(
+        customer_id=CUSTOMER, personal_data=_personal(name, email), update_time=at(2)
+    )
+
+
+def erased() -> customer_events.CustomerErased:
+    return customer_events.CustomerErased(customer_id=CUSTOMER, erase_time=at(3))
+
+
+def _personal(name: str, email: str) -> customer_events.CustomerPersonalData:
+    return customer_events.CustomerPersonalData(name=name, email=email)

@@ -5,32 +5,11 @@ from typing import get_args
 import pytest
 
 from event_schemas.customers import EVENT_TYPES, CustomerEvent
-from orderflow.customers.v1 import customer_pb2, events_pb2
+from orderflow.customers.v1 import customer_pb2
 from read_models import customers
-from tests.unit.read_models.builders import CUSTOMER, at
+from tests.unit.read_models.builders import CUSTOMER, at, erased, registered, updated
 
-
-def _registered() -> events_pb2.CustomerRegistered:
-    return events_pb2.CustomerRegistered(
-        customer_id=CUSTOMER, personal_data=_personal("Zoë", "zoe@example.com"), register_time=at(1)
-    )
-
-
-def _updated() -> events_pb2.CustomerUpdated:
-    return events_pb2.CustomerUpdated(
-        customer_id=CUSTOMER, personal_data=_personal("Zoe", "new@example.com"), update_time=at(2)
-    )
-
-
-def _erased() -> events_pb2.CustomerErased:
-    return events_pb2.CustomerErased(customer_id=CUSTOMER, erase_time=at(3))
-
-
-def _personal(name: str, email: str) -> events_pb2.CustomerPersonalData:
-    return events_pb2.CustomerPersonalData(name=name, email=email)
-
-
-_HISTORY: tuple[CustomerEvent, ...] = (_registered(), _updated(), _erased())
+_HISTORY: tuple[CustomerEvent, ...] = (registered(), updated(), erased())
 _STATES = (
     customer_pb2.Customer(
         customer_id=CUSTOMER, name="Zoë", email="zoe@example.com", version=1, create_time=at(1), update_time=at(1)
@@ -61,3 +40,11 @@ def test_name_and_email_are_right_without_what_was_before(version: int) -> None:
     alone, state = customers.evolve(None, _HISTORY[version - 1], version), _STATES[version - 1]
     assert (alone.name, alone.email, alone.version) == (state.name, state.email, version)
     assert alone.HasField("erase_time") == state.HasField("erase_time")
+
+
+def test_a_version_that_is_passed_over_changes_nothing_else() -> None:
+    expected = customer_pb2.Customer()
+    expected.CopyFrom(_STATES[0])
+    expected.version = 2
+    assert customers.passed_over(_STATES[0], 2) == expected
+    assert _STATES[0].version == 1

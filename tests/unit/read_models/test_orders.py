@@ -23,25 +23,13 @@ from tests.unit.read_models.builders import (
     item,
     item_added,
     item_removed,
+    one_of_each,
     paid,
     refunded,
     shipped,
 )
 
-_EVENTS: dict[str, OrderEvent] = {
-    f"orderflow.orders.v1.{type(event).__name__}": event
-    for event in (
-        created(),
-        item_added(item("SKU-2"), euros(40)),
-        item_removed("SKU-1", 1, euros(10)),
-        paid(euros(5)),
-        refunded(euros(5)),
-        confirmed(),
-        shipped(),
-        delivered(),
-        cancelled(),
-    )
-}
+_EVENTS: dict[str, OrderEvent] = {f"orderflow.orders.v1.{type(event).__name__}": event for event in one_of_each()}
 
 
 class _Given:

@@ -1,5 +1,7 @@
 """Requests that break a rule of their proto: refused before the method, naming every field."""
 
+from typing import NoReturn, cast
+
 import grpc
 import pytest
 from google.protobuf.message import Message
@@ -10,7 +12,7 @@ from protovalidate import Validator
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import order_pb2
 from orderflow.orders.v1 import queries_pb2 as queries
-from service_kit.errors import InvalidArgument
+from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.grpc_validation import check
 from tests.support.orders import create, item
 from tests.unit.service_kit.in_process import ORDER_ID, Server, detail, info_of, status_of
@@ -79,6 +81,24 @@ async def test_a_request_with_very_many_wrong_fields_is_still_refused_as_documen
     named = [each.field for each in detail(status, error_details_pb2.BadRequest).field_violations]
     assert named[0] == "order_id"
     assert len(named) == 21
+
+
+def test_of_a_list_that_is_too_long_no_element_is_looked_at() -> None:
+    """A million wrong elements take a minute, in which the server answers nobody."""
+
+    class NeverAsked:
+        def collect_violations(self, _: Message) -> NoReturn:
+            raise AssertionError
+
+    statuses = queries.OrderFilter(statuses=[0] * 1_000_000)  # type: ignore[list-item]
+    for request, field, most in (
+        (queries.ListOrdersRequest(filter=statuses), "filter.statuses", 20),
+        (queries.SearchOrdersRequest(facets=[0] * 1_000_000), "facets", 10),  # type: ignore[list-item]
+        (queries.GetOrderRequest(consistency_tokens=[""] * 1_000_000), "consistency_tokens", 100),
+    ):
+        with pytest.raises(InvalidArgument) as refusal:
+            check(cast("Validator", NeverAsked()), request)
+        assert refusal.value.violations == (FieldViolation(field, f"must not hold more than {most}"),)
 
 
 def test_of_very_many_wrong_fields_the_first_are_named_and_the_rest_counted() -> None:

@@ -144,8 +144,9 @@ class ProjectionAdminServiceServicer:
 
     def ListQuarantine(self, request, context):
         """Lists what cannot be projected into the live generation or another one,
-        and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
-        with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+        and what was skipped: by projection, oldest first. Refused with
+        PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE
+        while the quarantine cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,8 +154,8 @@ class ProjectionAdminServiceServicer:
 
     def GetQuarantined(self, request, context):
         """Shows an entry with the message in which its failure was noticed. Refused
-        with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
-        READ_MODEL_UNAVAILABLE.
+        with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND
+        or READ_MODEL_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,8 +174,9 @@ class ProjectionAdminServiceServicer:
 
         Safe to repeat at any time. An event that kills the process that projects
         it kills the one that replays it: have its cause removed before. Refused
-        with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
-        index, the event log or the customers cannot be reached; then repeat it.
+        with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, or with
+        READ_MODEL_UNAVAILABLE while the index, the event log or the customers
+        cannot be reached; then repeat it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,15 +185,17 @@ class ProjectionAdminServiceServicer:
     def SkipQuarantined(self, request, context):
         """Has the entry's version passed over, for good: the document is brought up
         to date as if that version had changed nothing, and says afterwards that
-        it has that version. This holds in all generations, also in those that
-        rebuilds will make. The document then differs from the order that the
-        commands know; the entry is kept as a record of who decided that, when and why.
-        Prefer to remove the cause and to replay. Skipping a message that names no
-        aggregate only records that it needs no more attention.
+        it has that version. This holds in all generations of the projection, also
+        in those that rebuilds will make. The document then differs from the
+        aggregate that the commands know; the entry is kept as a record of who
+        decided that, when and why. Prefer to remove the cause and to replay.
+        Skipping a message that names no aggregate only records that it needs no
+        more attention.
 
         A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
-        VERSION_MISMATCH when the entry's version is another one (the metadata
-        names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+        PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
+        one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
+        as a replay is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

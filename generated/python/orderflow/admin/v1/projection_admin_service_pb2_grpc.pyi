@@ -79,13 +79,14 @@ class ProjectionAdminServiceStub:
     """
     ListQuarantine: _grpc.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]
     """Lists what cannot be projected into the live generation or another one,
-    and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
-    with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    and what was skipped: by projection, oldest first. Refused with
+    PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE
+    while the quarantine cannot be read.
     """
     GetQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]
     """Shows an entry with the message in which its failure was noticed. Refused
-    with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
-    READ_MODEL_UNAVAILABLE.
+    with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND
+    or READ_MODEL_UNAVAILABLE.
     """
     ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]
     """Tries an entry again, after its cause was removed: reads the aggregate's
@@ -100,21 +101,24 @@ class ProjectionAdminServiceStub:
 
     Safe to repeat at any time. An event that kills the process that projects
     it kills the one that replays it: have its cause removed before. Refused
-    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
-    index, the event log or the customers cannot be reached; then repeat it.
+    with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, or with
+    READ_MODEL_UNAVAILABLE while the index, the event log or the customers
+    cannot be reached; then repeat it.
     """
     SkipQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]
     """Has the entry's version passed over, for good: the document is brought up
     to date as if that version had changed nothing, and says afterwards that
-    it has that version. This holds in all generations, also in those that
-    rebuilds will make. The document then differs from the order that the
-    commands know; the entry is kept as a record of who decided that, when and why.
-    Prefer to remove the cause and to replay. Skipping a message that names no
-    aggregate only records that it needs no more attention.
+    it has that version. This holds in all generations of the projection, also
+    in those that rebuilds will make. The document then differs from the
+    aggregate that the commands know; the entry is kept as a record of who
+    decided that, when and why. Prefer to remove the cause and to replay.
+    Skipping a message that names no aggregate only records that it needs no
+    more attention.
 
     A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
-    VERSION_MISMATCH when the entry's version is another one (the metadata
-    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
+    one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
+    as a replay is.
     """
 
 @_typing.type_check_only
@@ -166,13 +170,14 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     """
     ListQuarantine: _aio.UnaryStreamMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]  # type: ignore[assignment]
     """Lists what cannot be projected into the live generation or another one,
-    and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
-    with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+    and what was skipped: by projection, oldest first. Refused with
+    PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE
+    while the quarantine cannot be read.
     """
     GetQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.GetQuarantinedRequest, _quarantine_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
     """Shows an entry with the message in which its failure was noticed. Refused
-    with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
-    READ_MODEL_UNAVAILABLE.
+    with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND
+    or READ_MODEL_UNAVAILABLE.
     """
     ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.ReplayQuarantinedRequest, _quarantine_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
     """Tries an entry again, after its cause was removed: reads the aggregate's
@@ -187,21 +192,24 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
 
     Safe to repeat at any time. An event that kills the process that projects
     it kills the one that replays it: have its cause removed before. Refused
-    with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
-    index, the event log or the customers cannot be reached; then repeat it.
+    with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, or with
+    READ_MODEL_UNAVAILABLE while the index, the event log or the customers
+    cannot be reached; then repeat it.
     """
     SkipQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.SkipQuarantinedRequest, _quarantine_pb2.SkipQuarantinedResponse]  # type: ignore[assignment]
     """Has the entry's version passed over, for good: the document is brought up
     to date as if that version had changed nothing, and says afterwards that
-    it has that version. This holds in all generations, also in those that
-    rebuilds will make. The document then differs from the order that the
-    commands know; the entry is kept as a record of who decided that, when and why.
-    Prefer to remove the cause and to replay. Skipping a message that names no
-    aggregate only records that it needs no more attention.
+    it has that version. This holds in all generations of the projection, also
+    in those that rebuilds will make. The document then differs from the
+    aggregate that the commands know; the entry is kept as a record of who
+    decided that, when and why. Prefer to remove the cause and to replay.
+    Skipping a message that names no aggregate only records that it needs no
+    more attention.
 
     A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
-    VERSION_MISMATCH when the entry's version is another one (the metadata
-    names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+    PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
+    one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
+    as a replay is.
     """
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -280,8 +288,9 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_quarantine_pb2.ListQuarantineResponse], _abc.AsyncIterator[_quarantine_pb2.ListQuarantineResponse]]:
         """Lists what cannot be projected into the live generation or another one,
-        and what was skipped, oldest first. Refused with GENERATION_NOT_FOUND, or
-        with READ_MODEL_UNAVAILABLE while the quarantine cannot be read.
+        and what was skipped: by projection, oldest first. Refused with
+        PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND, or with READ_MODEL_UNAVAILABLE
+        while the quarantine cannot be read.
         """
 
     @_abc_1.abstractmethod
@@ -291,8 +300,8 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quarantine_pb2.GetQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.GetQuarantinedResponse]]:
         """Shows an entry with the message in which its failure was noticed. Refused
-        with QUARANTINE_ENTRY_NOT_FOUND, GENERATION_NOT_FOUND or
-        READ_MODEL_UNAVAILABLE.
+        with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, GENERATION_NOT_FOUND
+        or READ_MODEL_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -313,8 +322,9 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Safe to repeat at any time. An event that kills the process that projects
         it kills the one that replays it: have its cause removed before. Refused
-        with QUARANTINE_ENTRY_NOT_FOUND, or with READ_MODEL_UNAVAILABLE while the
-        index, the event log or the customers cannot be reached; then repeat it.
+        with QUARANTINE_ENTRY_NOT_FOUND, PROJECTION_NOT_FOUND, or with
+        READ_MODEL_UNAVAILABLE while the index, the event log or the customers
+        cannot be reached; then repeat it.
         """
 
     @_abc_1.abstractmethod
@@ -325,15 +335,17 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_quarantine_pb2.SkipQuarantinedResponse, _abc.Awaitable[_quarantine_pb2.SkipQuarantinedResponse]]:
         """Has the entry's version passed over, for good: the document is brought up
         to date as if that version had changed nothing, and says afterwards that
-        it has that version. This holds in all generations, also in those that
-        rebuilds will make. The document then differs from the order that the
-        commands know; the entry is kept as a record of who decided that, when and why.
-        Prefer to remove the cause and to replay. Skipping a message that names no
-        aggregate only records that it needs no more attention.
+        it has that version. This holds in all generations of the projection, also
+        in those that rebuilds will make. The document then differs from the
+        aggregate that the commands know; the entry is kept as a record of who
+        decided that, when and why. Prefer to remove the cause and to replay.
+        Skipping a message that names no aggregate only records that it needs no
+        more attention.
 
         A repeat changes nothing. Refused with QUARANTINE_ENTRY_NOT_FOUND,
-        VERSION_MISMATCH when the entry's version is another one (the metadata
-        names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE as a replay is.
+        PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
+        one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
+        as a replay is.
         """
 
 def add_ProjectionAdminServiceServicer_to_server(servicer: ProjectionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orderflow/admin/v1/quarantine.proto\x12\x12orderflow.admin.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x0eQuarantineSkip\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12-\n\tskip_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x02\n\x0fQuarantineEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ggregate_type\x18\x02 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\r\n\x05topic\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\x05\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x12\n\nevent_type\x18\x08 \x01(\t\x12\r\n\x05\x63\x61use\x18\t \x01(\t\x12\x33\n\x0fquarantine_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05state\x18\x0b \x01(\x0e\x32#.orderflow.admin.v1.QuarantineState\x12\x31\n\x05skips\x18\x0c \x03(\x0b\x32\".orderflow.admin.v1.QuarantineSkip\x12\x12\n\ngeneration\x18\r \x01(\x03\"?\n\x11QuarantinedHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\x84\x01\n\x12QuarantinedMessage\x12\x10\n\x03key\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x36\n\x07headers\x18\x03 \x03(\x0b\x32%.orderflow.admin.v1.QuarantinedHeaderB\x06\n\x04_keyB\x08\n\x06_value\"|\n\x15ListQuarantineRequest\x12\x46\n\x06states\x18\x01 \x03(\x0e\x32#.orderflow.admin.v1.QuarantineStateB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\ngeneration\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"N\n\x16ListQuarantineResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\"L\n\x15GetQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x1b\n\ngeneration\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x99\x01\n\x16GetQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\x12\x37\n\x07message\x18\x02 \x01(\x0b\x32&.orderflow.admin.v1.QuarantinedMessage\x12\x12\n\nevent_json\x18\x03 \x01(\t\"2\n\x18ReplayQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"O\n\x19ReplayQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\"\xd7\x04\n\x16SkipQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x83\x02\n\x05\x61\x63tor\x18\x03 \x01(\tB\xf3\x01\xbaH\xef\x01\xba\x01\xeb\x01\n\rtext.one_line\x12omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\x1aithis.size() <= 200 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\x12\x84\x02\n\x06reason\x18\x04 \x01(\tB\xf3\x01\xbaH\xef\x01\xba\x01\xeb\x01\n\rtext.one_line\x12omust be 1 to 500 characters, not all of them blank or invisible, without control characters and line separators\x1aithis.size() <= 500 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\"M\n\x17SkipQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry*\x93\x01\n\x0fQuarantineState\x12 \n\x1cQUARANTINE_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cQUARANTINE_STATE_QUARANTINED\x10\x01\x12\x1e\n\x1aQUARANTINE_STATE_REPLAYING\x10\x02\x12\x1c\n\x18QUARANTINE_STATE_SKIPPED\x10\x03\x42\x32\n\x12orderflow.admin.v1P\x01Z\x1aorderflow/admin/v1;adminv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orderflow/admin/v1/quarantine.proto\x12\x12orderflow.admin.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x0eQuarantineSkip\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12-\n\tskip_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x02\n\x0fQuarantineEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ggregate_type\x18\x02 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\r\n\x05topic\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\x05\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x12\n\nevent_type\x18\x08 \x01(\t\x12\r\n\x05\x63\x61use\x18\t \x01(\t\x12\x33\n\x0fquarantine_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05state\x18\x0b \x01(\x0e\x32#.orderflow.admin.v1.QuarantineState\x12\x31\n\x05skips\x18\x0c \x03(\x0b\x32\".orderflow.admin.v1.QuarantineSkip\x12\x12\n\ngeneration\x18\r \x01(\x03\x12\x12\n\nprojection\x18\x0e \x01(\t\"?\n\x11QuarantinedHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\x84\x01\n\x12QuarantinedMessage\x12\x10\n\x03key\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x36\n\x07headers\x18\x03 \x03(\x0b\x32%.orderflow.admin.v1.QuarantinedHeaderB\x06\n\x04_keyB\x08\n\x06_value\"\x90\x01\n\x15ListQuarantineRequest\x12\x46\n\x06states\x18\x01 \x03(\x0e\x32#.orderflow.admin.v1.QuarantineStateB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\ngeneration\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x12\n\nprojection\x18\x03 \x01(\t\"N\n\x16ListQuarantineResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\"`\n\x15GetQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x1b\n\ngeneration\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x12\n\nprojection\x18\x03 \x01(\t\"\x99\x01\n\x16GetQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\x12\x37\n\x07message\x18\x02 \x01(\x0b\x32&.orderflow.admin.v1.QuarantinedMessage\x12\x12\n\nevent_json\x18\x03 \x01(\t\"F\n\x18ReplayQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x12\n\nprojection\x18\x02 \x01(\t\"O\n\x19ReplayQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry\"\xeb\x04\n\x16SkipQuarantinedRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x83\x02\n\x05\x61\x63tor\x18\x03 \x01(\tB\xf3\x01\xbaH\xef\x01\xba\x01\xeb\x01\n\rtext.one_line\x12omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\x1aithis.size() <= 200 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\x12\x84\x02\n\x06reason\x18\x04 \x01(\tB\xf3\x01\xbaH\xef\x01\xba\x01\xeb\x01\n\rtext.one_line\x12omust be 1 to 500 characters, not all of them blank or invisible, without control characters and line separators\x1aithis.size() <= 500 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')\x12\x12\n\nprojection\x18\x05 \x01(\t\"M\n\x17SkipQuarantinedResponse\x12\x32\n\x05\x65ntry\x18\x01 \x01(\x0b\x32#.orderflow.admin.v1.QuarantineEntry*\x93\x01\n\x0fQuarantineState\x12 \n\x1cQUARANTINE_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cQUARANTINE_STATE_QUARANTINED\x10\x01\x12\x1e\n\x1aQUARANTINE_STATE_REPLAYING\x10\x02\x12\x1c\n\x18QUARANTINE_STATE_SKIPPED\x10\x03\x42\x32\n\x12orderflow.admin.v1P\x01Z\x1aorderflow/admin/v1;adminv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,30 +52,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SKIPQUARANTINEDREQUEST'].fields_by_name['actor']._serialized_options = b'\272H\357\001\272\001\353\001\n\rtext.one_line\022omust be 1 to 200 characters, not all of them blank or invisible, without control characters and line separators\032ithis.size() <= 200 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')'
   _globals['_SKIPQUARANTINEDREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_SKIPQUARANTINEDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\357\001\272\001\353\001\n\rtext.one_line\022omust be 1 to 500 characters, not all of them blank or invisible, without control characters and line separators\032ithis.size() <= 500 && this.matches(r\'^[^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Cf}\\p{Z}][^\\p{Cc}\\p{Zl}\\p{Zp}]*$\')'
-  _globals['_QUARANTINESTATE']._serialized_start=2045
-  _globals['_QUARANTINESTATE']._serialized_end=2192
+  _globals['_QUARANTINESTATE']._serialized_start=2146
+  _globals['_QUARANTINESTATE']._serialized_end=2293
   _globals['_QUARANTINESKIP']._serialized_start=121
   _globals['_QUARANTINESKIP']._serialized_end=232
   _globals['_QUARANTINEENTRY']._serialized_start=235
-  _globals['_QUARANTINEENTRY']._serialized_end=588
-  _globals['_QUARANTINEDHEADER']._serialized_start=590
-  _globals['_QUARANTINEDHEADER']._serialized_end=653
-  _globals['_QUARANTINEDMESSAGE']._serialized_start=656
-  _globals['_QUARANTINEDMESSAGE']._serialized_end=788
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=790
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=914
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=916
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=994
-  _globals['_GETQUARANTINEDREQUEST']._serialized_start=996
-  _globals['_GETQUARANTINEDREQUEST']._serialized_end=1072
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=1075
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=1228
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=1230
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=1280
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=1282
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=1361
-  _globals['_SKIPQUARANTINEDREQUEST']._serialized_start=1364
-  _globals['_SKIPQUARANTINEDREQUEST']._serialized_end=1963
-  _globals['_SKIPQUARANTINEDRESPONSE']._serialized_start=1965
-  _globals['_SKIPQUARANTINEDRESPONSE']._serialized_end=2042
+  _globals['_QUARANTINEENTRY']._serialized_end=608
+  _globals['_QUARANTINEDHEADER']._serialized_start=610
+  _globals['_QUARANTINEDHEADER']._serialized_end=673
+  _globals['_QUARANTINEDMESSAGE']._serialized_start=676
+  _globals['_QUARANTINEDMESSAGE']._serialized_end=808
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=811
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=955
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=957
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=1035
+  _globals['_GETQUARANTINEDREQUEST']._serialized_start=1037
+  _globals['_GETQUARANTINEDREQUEST']._serialized_end=1133
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=1136
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=1289
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=1291
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=1361
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=1363
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=1442
+  _globals['_SKIPQUARANTINEDREQUEST']._serialized_start=1445
+  _globals['_SKIPQUARANTINEDREQUEST']._serialized_end=2064
+  _globals['_SKIPQUARANTINEDRESPONSE']._serialized_start=2066
+  _globals['_SKIPQUARANTINEDRESPONSE']._serialized_end=2143
 # @@protoc_insertion_point(module_scope)

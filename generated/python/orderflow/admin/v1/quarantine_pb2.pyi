@@ -101,10 +101,11 @@ class QuarantineEntry(_message.Message):
 
     The aggregate's document stays as it was before that version: older than the
     aggregate, and never folded without the missing event unless an operator
-    said so. Other aggregates are not affected, and neither are other generations
-    of the read model: each has entries of its own, since another fold or mapping
-    may take what this one cannot. So a rebuild after a defect was removed needs
-    no replay: once it is done the new generation has no entry.
+    said so. Other aggregates are not affected, and neither are other projections
+    and other generations of the read model: each has entries of its own, since
+    another fold or mapping may take what this one cannot. So a rebuild after a
+    defect was removed needs no replay: once it is done the new generation has no
+    entry.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -122,10 +123,11 @@ class QuarantineEntry(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     SKIPS_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Names the entry: "order/" or "customer/" and the aggregate's id; or the
-    topic, partition and offset of a message that names no aggregate, with
-    slashes between them.
+    """Names the entry within its projection: "order/" or "customer/" and the
+    aggregate's id; or the topic, partition and offset of a message that names
+    no aggregate, with slashes between them.
     """
     aggregate_type: _builtins.str
     """"order" or "customer"; empty for a message that names no aggregate."""
@@ -155,6 +157,11 @@ class QuarantineEntry(_message.Message):
     """The generation of the read model that lacks the version; 0 for an entry
     that is SKIPPED, which is about all of them.
     """
+    projection: _builtins.str
+    """The projection that lacks the version, such as "orders". A customer's event
+    can have entries in two: in the one that shows customers, and in that of
+    orders, which show their customers.
+    """
     @_builtins.property
     def quarantine_time(self) -> _timestamp_pb2.Timestamp:
         """When the entry was made, or made again after a replay or skip had got past
@@ -164,7 +171,8 @@ class QuarantineEntry(_message.Message):
     @_builtins.property
     def skips(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineSkip]:
         """The versions of this aggregate that were skipped, oldest first. They are
-        skipped in all generations, those that rebuilds will make included.
+        skipped in all generations of the projection, those that rebuilds will make
+        included.
         """
 
     def __init__(
@@ -183,10 +191,11 @@ class QuarantineEntry(_message.Message):
         state: Global___QuarantineState.ValueType = ...,
         skips: _abc.Iterable[Global___QuarantineSkip] | None = ...,
         generation: _builtins.int = ...,
+        projection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quarantine_time", b"quarantine_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "cause", b"cause", "event_type", b"event_type", "generation", b"generation", "id", b"id", "offset", b"offset", "partition", b"partition", "quarantine_time", b"quarantine_time", "skips", b"skips", "state", b"state", "topic", b"topic", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "cause", b"cause", "event_type", b"event_type", "generation", b"generation", "id", b"id", "offset", b"offset", "partition", b"partition", "projection", b"projection", "quarantine_time", b"quarantine_time", "skips", b"skips", "state", b"state", "topic", b"topic", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -267,8 +276,13 @@ class ListQuarantineRequest(_message.Message):
 
     STATES_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
-    """The generation, such as one that is kept for a rollback; 0: the live one."""
+    """The generation, such as one that is kept for a rollback; 0: the live one.
+    Without a projection: of each that has one of this number.
+    """
+    projection: _builtins.str
+    """Only entries of this projection; empty: of all that the projector runs."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___QuarantineState.ValueType]:
         """Only entries in these states; none: in any."""
@@ -278,10 +292,11 @@ class ListQuarantineRequest(_message.Message):
         *,
         states: _abc.Iterable[Global___QuarantineState.ValueType] | None = ...,
         generation: _builtins.int = ...,
+        projection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "projection", b"projection", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -296,7 +311,7 @@ class ListQuarantineResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineEntry]:
-        """The next entries, oldest first."""
+        """The next entries: by projection, oldest first."""
 
     def __init__(
         self,
@@ -319,19 +334,25 @@ class GetQuarantinedRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The entry's id. 1-512 characters."""
     generation: _builtins.int
     """The generation that the entry is about; 0: the live one."""
+    projection: _builtins.str
+    """The projection that the entry is about; empty: the first, by name, that has
+    such an entry.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         generation: _builtins.int = ...,
+        projection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "id", b"id", "projection", b"projection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -384,16 +405,22 @@ class ReplayQuarantinedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The entry's id. 1-512 characters."""
+    projection: _builtins.str
+    """The projection that the entry is about; empty: each that has such an entry,
+    in order of name.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        projection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "projection", b"projection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -410,8 +437,9 @@ class ReplayQuarantinedResponse(_message.Message):
     def entry(self) -> Global___QuarantineEntry:
         """The entry as it is now: with its new cause where the replay failed, in the
         live generation or else in the one that it names; kept as a record where a
-        version of it was skipped before. Unset when the replay succeeded and there
-        is nothing to be kept.
+        version of it was skipped before. Of several projections, of the first in
+        which it failed. Unset when the replay succeeded and there is nothing to be
+        kept.
         """
 
     def __init__(
@@ -437,6 +465,7 @@ class SkipQuarantinedRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The entry's id. 1-512 characters."""
     version: _builtins.int
@@ -449,6 +478,10 @@ class SkipQuarantinedRequest(_message.Message):
     """
     reason: _builtins.str
     """Why: one line of 1-500 characters, kept as given."""
+    projection: _builtins.str
+    """The projection that the entry is about; empty: each that has such an entry,
+    in order of name, until one refuses.
+    """
     def __init__(
         self,
         *,
@@ -456,10 +489,11 @@ class SkipQuarantinedRequest(_message.Message):
         version: _builtins.int = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        projection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "id", b"id", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "id", b"id", "projection", b"projection", "reason", b"reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,7 +509,8 @@ class SkipQuarantinedResponse(_message.Message):
     @_builtins.property
     def entry(self) -> Global___QuarantineEntry:
         """The entry as it is now: SKIPPED, or QUARANTINED again at a later version
-        that cannot be projected either, which needs a decision of its own.
+        that cannot be projected either, which needs a decision of its own. Of
+        several projections, of the first in which it is QUARANTINED.
         """
 
     def __init__(

@@ -81,7 +81,9 @@ class OrderFilter(_message.Message):
     """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.OrderStatus.ValueType]:
-        """Only orders in one of these statuses; none: in any."""
+        """Only orders in one of these statuses; none: in any. At most 20, repeats
+        included.
+        """
 
     @_builtins.property
     def create_time_range(self) -> _interval_pb2.Interval:
@@ -137,8 +139,8 @@ class GetOrderRequest(_message.Message):
     order_id: _builtins.str
     """The order. A UUID in either case."""
     min_version: _builtins.int
-    """The answer must show at least this version. The server waits for it up to
-    a limit and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
+    """The answer must show at least this version. The server waits for it for as
+    long as it does for `consistency_tokens`.
     """
     at_version: _builtins.int
     """Show the order as it was at exactly this version, folded from its events:
@@ -150,8 +152,9 @@ class GetOrderRequest(_message.Message):
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
-        answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT. With `at_version` or `as_of_time` there is
+        answer; at most 100. The server waits for them up to its limit (5 seconds,
+        unless it is told otherwise), or to just before the call's deadline if that
+        is sooner, and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT. With `at_version` or `as_of_time` there is
         nothing to wait for: only their form is checked.
         """
 
@@ -167,8 +170,8 @@ class GetOrderRequest(_message.Message):
     def read_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields of the view to send; empty: all. Paths of fields of
         `OrderView`, such as `status`, and of fields inside its singular messages,
-        such as `shipping_address.locality`. An unknown path, or one into a
-        repeated field, such as `items.sku`, is refused with INVALID_FIELD.
+        such as `shipping_address.locality`; at most 100. An unknown path, or one
+        into a repeated field, such as `items.sku`, is refused with INVALID_FIELD.
         """
 
     def __init__(
@@ -259,8 +262,9 @@ class ListOrdersRequest(_message.Message):
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
-        answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT.
+        answer; at most 100. The server waits for them up to its limit (5 seconds,
+        unless it is told otherwise), or to just before the call's deadline if that
+        is sooner, and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
         """
 
     def __init__(
@@ -331,22 +335,25 @@ class SearchOrdersRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKENS_FIELD_NUMBER: _builtins.int
+    COUNT_LIMIT_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """What must be found in the order id, the customer's name and e-mail
     address, the items' names and SKUs, the tracking number or the shipping
-    address (of a customer who was erased no address). Case and accents do not matter. Words are of letters and digits,
-    and every other character separates them: "o'brian@example.com" is four
-    words, "2.5" two.
+    address (of a customer who was erased no address). Case and accents do not
+    matter. Words are of letters and digits, and every other character
+    separates them: "o'brian@example.com" is four words, "2.5" two. Ideographs
+    and hiragana are a word each.
 
     All words must be found; the last may be the beginning of one. Typing
-    errors are forgiven in words without digits: one in words of four letters
-    and more, two in words of eight and more (a letter too much, missing or
-    wrong, or two exchanged). Words that are there as they were typed count
-    most for relevance, beginnings less, forgiven ones least.
+    errors are forgiven in words without digits, ideographs and hiragana: one
+    in words of four letters and more, two in words of eight and more (a letter
+    too much, missing or wrong, or two exchanged). Words that are there as they
+    were typed count most for relevance, beginnings less, forgiven ones least.
 
     A phrase in double quotes must be found as it is, its words next to one
     another in one field, the last one whole. A minus at the beginning of a
     word or phrase excludes orders that hold it as it is: `tea -"green tea"`.
+    A quote without its partner only separates words.
 
     At most 500 characters, with at most 50 words. Empty or blank: every order
     that the filter admits; without any word otherwise: none.
@@ -367,19 +374,24 @@ class SearchOrdersRequest(_message.Message):
     refused with TOKEN_INVALID; so is a search by relevance once its point in
     time cannot be read from any more.
     """
+    count_limit: _builtins.int
+    """Count no more orders than this for `total`, which makes a search that finds
+    very many cheaper; 0: count all. Facets count all of them in any case.
+    """
     @_builtins.property
     def filter(self) -> Global___OrderFilter:
         """Search only among these orders."""
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedScalarFieldContainer[Global___Facet.ValueType]:
-        """Also count all orders found by these."""
+        """Also count all orders found by these, each at most once."""
 
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
-        answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT.
+        answer; at most 100. The server waits for them up to its limit (5 seconds,
+        unless it is told otherwise), or to just before the call's deadline if that
+        is sooner, and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
         """
 
     def __init__(
@@ -392,10 +404,11 @@ class SearchOrdersRequest(_message.Message):
         resume_token: _builtins.str = ...,
         facets: _abc.Iterable[Global___Facet.ValueType] | None = ...,
         consistency_tokens: _abc.Iterable[_builtins.str] | None = ...,
+        count_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_tokens", b"consistency_tokens", "facets", b"facets", "filter", b"filter", "limit", b"limit", "order_by", b"order_by", "query", b"query", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_tokens", b"consistency_tokens", "count_limit", b"count_limit", "facets", b"facets", "filter", b"filter", "limit", b"limit", "order_by", b"order_by", "query", b"query", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -534,13 +547,18 @@ class SearchOrdersResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    TOTAL_IS_AT_LEAST_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many orders were found whatever the limit, exactly; in the first chunk
-    only.
+    """How many orders were found whatever the limit: exactly, unless
+    `total_is_at_least`; in the first chunk only.
     """
     resume_token: _builtins.str
     """Opaque and URL-safe; continues right after the last order of this chunk,
     also where the limit ended the list. Empty when nothing follows.
+    """
+    total_is_at_least: _builtins.bool
+    """Whether more were found than the `total`, beyond which the request's
+    `count_limit` let nobody count.
     """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_views_pb2.OrderView]:
@@ -573,10 +591,11 @@ class SearchOrdersResponse(_message.Message):
         total: _builtins.int | None = ...,
         resume_token: _builtins.str = ...,
         freshness: _consistency_pb2.ListFreshness | None = ...,
+        total_is_at_least: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "freshness", b"freshness", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "facet_counts", b"facet_counts", "freshness", b"freshness", "highlights", b"highlights", "orders", b"orders", "resume_token", b"resume_token", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "facet_counts", b"facet_counts", "freshness", b"freshness", "highlights", b"highlights", "orders", b"orders", "resume_token", b"resume_token", "total", b"total", "total_is_at_least", b"total_is_at_least"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
@@ -833,8 +852,9 @@ class GetCustomerSummaryRequest(_message.Message):
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
-        answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT.
+        answer; at most 100. The server waits for them up to its limit (5 seconds,
+        unless it is told otherwise), or to just before the call's deadline if that
+        is sooner, and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
         """
 
     def __init__(
@@ -907,8 +927,9 @@ class ListCustomerSummariesRequest(_message.Message):
     @_builtins.property
     def consistency_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens from the answers of commands whose effect must be visible in this
-        answer. The server waits for them up to a limit and then refuses with
-        EVENTUAL_CONSISTENCY_TIMEOUT.
+        answer; at most 100. The server waits for them up to its limit (5 seconds,
+        unless it is told otherwise), or to just before the call's deadline if that
+        is sooner, and then refuses with EVENTUAL_CONSISTENCY_TIMEOUT.
         """
 
     def __init__(

@@ -57,7 +57,11 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     def __init__(self, channel):
@@ -135,7 +139,11 @@ class OrderQueryServiceServicer:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     def GetOrder(self, request, context):
@@ -287,7 +295,11 @@ class OrderQueryService:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     @staticmethod

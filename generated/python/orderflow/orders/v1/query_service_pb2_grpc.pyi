@@ -58,7 +58,11 @@ class OrderQueryServiceStub:
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     @_typing.overload
@@ -141,7 +145,11 @@ class OrderQueryServiceAsyncStub(OrderQueryServiceStub):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -220,7 +228,11 @@ class OrderQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     Retry on UNAVAILABLE and RESOURCE_EXHAUSTED with backoff. Queries change
     nothing. Any query can be refused with INVALID_FIELD, TOKEN_INVALID,
     EVENTUAL_CONSISTENCY_TIMEOUT, READ_MODEL_UNAVAILABLE, STORE_UNAVAILABLE,
-    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See `orderflow.common.v1.ErrorReason`.
+    OVERLOADED, RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. See
+    `orderflow.common.v1.ErrorReason`.
+
+    Set a deadline: what a call does ends with it, or when the call is cancelled,
+    at the latest.
     """
 
     @_abc_1.abstractmethod
