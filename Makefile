@@ -92,6 +92,10 @@ lock: ## pins the Python packages of pyproject.toml in requirements.txt
 grpcurl: bootstrap ## puts grpcurl into the cache and prints its path
 	@$(STACK) grpcurl
 
+.PHONY: jaeger
+jaeger: bootstrap ## builds Jaeger into the cache, some minutes once; `make run` then shows traces
+	@$(STACK) jaeger
+
 .PHONY: bootstrap
 bootstrap:
 	@deploy/local/bootstrap.sh

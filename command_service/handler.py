@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from cachetools import LRUCache
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from command_service.aggregate import Aggregate, State
@@ -80,6 +80,11 @@ class CommandHandler(Generic[State]):
         self._turns: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
         self._clock = clock
         self._new_id = new_id
+        self._overtaken = metrics.get_meter("command_service").create_counter(
+            "orderflow.command.overtaken",
+            unit="{command}",
+            description="Times that a command had to be decided again because another was faster.",
+        )
 
     async def handle(self, message: Any, answer: type[Answer], principal: str = ANONYMOUS) -> Answer:
         """The command's answer, once its events are durable; a repeat by request id gets the first answer.
@@ -224,7 +229,10 @@ class CommandHandler(Generic[State]):
                 return request.recalled(outcome)
             case Conflict(current):
                 self._states.pop(request.aggregate_id, None)
-                raise _mismatch(current) if request.expected_version is not None else _Overtaken
+                if request.expected_version is not None:
+                    raise _mismatch(current)
+                self._overtaken.add(1, {"orderflow.aggregate.type": self._aggregate.name})
+                raise _Overtaken
         self._states[request.aggregate_id] = decision.after
         return response
 

@@ -25,8 +25,8 @@ async def serve(settings: CommandSettings, stop: asyncio.Event, *, workers: int,
     async with asyncio.TaskGroup() as children:
         if with_relay:
             children.create_task(supervise("command_service.relay", stop))
-        for _ in range(workers):
-            children.create_task(supervise("command_service", stop))
+        for worker in range(workers):
+            children.create_task(supervise("command_service", stop, number=2 + worker))
 
 
 def _require_free(address: str) -> None:

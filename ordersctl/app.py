@@ -15,6 +15,7 @@ from ordersctl import (
     quarantine,
     rebuilds,
     stock,
+    trace_commands,
 )
 from ordersctl.client import Addresses
 from ordersctl.command import JSON_HELP, Settings, examples_text
@@ -22,7 +23,8 @@ from ordersctl.connection import checked_address, checked_seconds
 
 _HELP = """orderflow's command line: send commands, ask queries, and see how the parts behind them do.
 
-Everything goes over gRPC. On a terminal answers are tables; in a pipe each is one line of JSON.
+Everything goes over gRPC, and traces come from Jaeger.
+On a terminal answers are tables; in a pipe each is one line of JSON.
 Start with [bold]ordersctl demo[/bold]."""
 _EXIT_STATUSES = """
 
@@ -59,6 +61,7 @@ def build() -> typer.Typer:
     app.add_typer(_projections(), name="projection")
     app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(operations.relay, name="relay")
+    app.add_typer(trace_commands.app, name="trace")
     return app
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
@@ -21,7 +22,11 @@ from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
 from ordersctl.exit_codes import FAILED
 from ordersctl.order_commands import ShippingAddress
+from ordersctl.trace_commands import JaegerUrl, show_tree, until_complete
+from ordersctl.traces import Jaeger
 from ordersctl.visibility import order_until_visible, until_visible
+from service_kit import consistency_token
+from service_kit.telemetry import telemetry
 
 Answer = TypeVar("Answer", bound=tables.OrderAnswer)
 _CURRENCY = "EUR"
@@ -33,6 +38,7 @@ _TORCHES, _POT, _CUPS = (
 )
 _TOTAL = "88.48"
 _WORDS = "CREME angstrom"  # of an item and of the customer, in another case and without accents
+_TRACED = {"ordersctl", "command_service", "command_service.relay", "projector"}
 _REFUSAL = "CANNOT_CANCEL_DELIVERED_ORDER"
 
 
@@ -46,16 +52,21 @@ async def demo(
     grpcurl: Annotated[
         str, typer.Option(envvar="ORDERFLOW_GRPCURL", help="How to call grpcurl in the lines to try by hand.")
     ] = "grpcurl",
+    jaeger: JaegerUrl = "",
 ) -> None:
     """Play the life of two orders, show what queries then see, and how to go on by hand.
 
+    Where Jaeger is named, the first order's trace is drawn at the end.
     Exits with 0 only if everything was as expected.
     """
     if session.settings.as_json:
         raise typer.BadParameter("the demo is for people; other commands answer in JSON", param_hint="--json")
     journey = Journey(session)
-    await journey.commands()
-    await journey.queries()
+    with telemetry("ordersctl") if jaeger else nullcontext():
+        await journey.commands()
+        await journey.queries()
+    if jaeger:
+        await journey.draw_trace(Jaeger(jaeger, session.settings.timeout))
     journey.say_how_to_go_on(grpcurl)
     journey.conclude()
 
@@ -68,6 +79,7 @@ class Journey:
         self._out = session.output.out
         self._surprises: list[str] = []
         self._customer_id = ""
+        self._first_token = ""
         self._delivered = commands_pb2.DeliverOrderResponse()
         self._cancelled = commands_pb2.CancelOrderResponse()
 
@@ -78,6 +90,7 @@ class Journey:
         await self._register()
         first = await self._create(_TORCHES, _POT)
         await self._time_visibility(first)
+        self._first_token = first.consistency_token
         order = first.order_id
         payment = _new(order_id=order, payment_reference="demo-1", amount=money.parse(_TOTAL, _CURRENCY))
         await self._send(orders.RecordPayment, commands_pb2.RecordPaymentRequest(**payment))
@@ -106,6 +119,15 @@ class Journey:
         for each in found:
             self._detail(f"{each.customer_name}: {tables.items_text(each.items)}")
         self._expect("orders found", [each.order_id for each in found], [self._delivered.order_id])
+
+    async def draw_trace(self, jaeger: Jaeger) -> None:
+        """Draws what the first order's creation set off, once it has come to the index."""
+        self._heading("Trace", "of the first CreateOrder")
+        trace_id = _trace_id(self._first_token)
+        spans = await until_complete(jaeger, trace_id, "bulk", limit=self._client.timeout)
+        if spans:
+            show_tree(self._out, jaeger, trace_id, spans)
+        self._expect("the trace's services", {each.service for each in spans} >= _TRACED, wanted=True)
 
     def say_how_to_go_on(self, grpcurl: str) -> None:
         """Prints lines to try by hand."""
@@ -233,6 +255,12 @@ class Journey:
     def _expect(self, what: str, found: object, wanted: object) -> None:
         if found != wanted:
             self._surprises.append(f"{what}: {found}, not {wanted}")
+
+
+def _trace_id(token: str) -> str:
+    """The trace of the command that the token is of."""
+    parent = consistency_token.decode(token, field="consistency_token").traceparent
+    return parent.split("-")[1] if parent else ""
 
 
 def _new(**fields: Any) -> dict[str, Any]:

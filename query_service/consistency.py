@@ -7,19 +7,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 
 from orderflow.common.v1 import consistency_pb2
 from query_service.deadline import Deadline
 from query_service.errors import EventualConsistencyTimeout
 from service_kit import consistency_token
 from service_kit.consistency_token import TokenInvalid
+from service_kit.metrics import SECONDS_BUCKETS
 from service_kit.telemetry import span_context_of
 
 _AGGREGATE_TYPES = {"order", "customer", "stock_item"}
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 0.2
 """What is kept of the caller's deadline, so that it learns of a wait in vain instead of a deadline missed."""
+_OUTCOME = "orderflow.consistency.outcome"
+_waits = metrics.get_meter("query_service").create_histogram(
+    "orderflow.consistency.wait",
+    unit="s",
+    description="How long queries waited that did not see at once what they had to, by whether they saw it.",
+    explicit_bucket_boundaries_advisory=SECONDS_BUCKETS,
+)
 Visible = TypeVar("Visible")
 
 
@@ -59,10 +67,15 @@ async def wait_until_visible(
     waited = 0.0
     while True:
         try:
-            return await attempt(), timedelta(seconds=waited)
+            visible = await attempt()
         except EventualConsistencyTimeout:
             if time.monotonic() + _POLL_SECONDS > end:
+                _waits.record(time.monotonic() - begin, {_OUTCOME: "not_seen"})
                 raise
+        else:
+            if waited:
+                _waits.record(time.monotonic() - begin, {_OUTCOME: "seen"})
+            return visible, timedelta(seconds=waited)
         await asyncio.sleep(_POLL_SECONDS)
         waited = time.monotonic() - begin
 

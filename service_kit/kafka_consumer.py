@@ -5,6 +5,7 @@ polling goes on. All calls to the client happen on one thread of its own, never 
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,14 +13,17 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from opentelemetry import metrics
 
 from service_kit.kafka_attempts import Attempts
+from service_kit.metrics import SECONDS_BUCKETS
 
 Partition = tuple[str, int]
 Returned = TypeVar("Returned")
 _POLL_SECONDS = 0.2
 _CHECK_SECONDS = 0.8
 _CALL_SECONDS = 10.0
+_MEASURED = {"messaging.system": "kafka", "messaging.operation.name": "process"}
 _log = structlog.get_logger("service_kit.kafka")
 
 
@@ -69,6 +73,18 @@ class BatchConsumer:
         self._given = False
         self._holding = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
+        meter = metrics.get_meter("service_kit.kafka")
+        self._messages = meter.create_counter(
+            "messaging.client.consumed.messages",
+            unit="{message}",
+            description="Messages taken from Kafka and finished.",
+        )
+        self._durations = meter.create_histogram(
+            "messaging.process.duration",
+            unit="s",
+            description="How long a batch of messages took.",
+            explicit_bucket_boundaries_advisory=SECONDS_BUCKETS,
+        )
 
     async def run(self, handler: Handler, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; then finishes the batch in hand, commits and leaves the group.
@@ -148,7 +164,7 @@ class BatchConsumer:
             firsts = {place: offset for place, offset in _firsts(messages).items() if place in new}
             before = {place: self._attempts[place] for place in firsts if place in self._attempts}
             await self._count(firsts, before, {place: each.again(lasts[place]) for place, each in before.items()})
-        await self._held(handler.handle(messages))
+        await self._handle(handler, messages)
         await self._commit_finished({_place(each): (_offset(each) + 1, Attempts()) for each in messages})
 
     async def _finish_alone(self, handler: Handler, message: Message) -> None:
@@ -159,8 +175,14 @@ class BatchConsumer:
             await self._held(handler.condemn(message))
         else:
             await self._count({place: offset}, {place: attempts}, {place: attempts.again(attempts.to)})
-            await self._held(handler.handle([message]))
+            await self._handle(handler, [message])
         await self._commit_finished({place: (offset + 1, attempts.after(offset))})
+
+    async def _handle(self, handler: Handler, messages: Sequence[Message]) -> None:
+        begin = time.perf_counter()
+        await self._held(handler.handle(messages))
+        self._durations.record(time.perf_counter() - begin, _MEASURED)
+        self._messages.add(len(messages), _MEASURED)
 
     async def _read_attempts(self, places: Collection[Partition], firsts: Mapping[Partition, int]) -> None:
         asked = [TopicPartition(*place) for place in places]

@@ -1,5 +1,6 @@
 """Settings of a process: environment variables, checked once at start."""
 
+import os
 import re
 import sys
 from typing import Annotated, TypeVar
@@ -86,6 +87,21 @@ def _fail_point(value: str) -> str:
 FailPoint = Annotated[str, AfterValidator(_fail_point)]
 
 
+_PROMETHEUS_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
+
+
+def prometheus_port() -> int:
+    """Where metrics are shown to Prometheus, if they are: OpenTelemetry's setting, or its default.
+
+    Raises:
+        ValueError: the setting is no port.
+    """
+    named = os.environ.get(_PROMETHEUS_PORT) or "9464"
+    if not _is_port(named):
+        raise ValueError(f"{_PROMETHEUS_PORT} must be a port")
+    return int(named)
+
+
 class ProcessSettings(BaseSettings):
     """What every process can be told. A field's name in capitals is its environment variable."""
 
@@ -113,10 +129,13 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 def load(settings: type[Settings]) -> Settings:
     """Reads the settings from the environment; ends the process with status 2 and one line if one is wrong."""
     try:
+        prometheus_port()
         return settings()
     except ValidationError as error:
         sys.stderr.write(f"{_one_line(error)}\n")
-        sys.exit(_WRONG_USAGE)
+    except ValueError as error:
+        sys.stderr.write(f"settings: {error}\n")
+    sys.exit(_WRONG_USAGE)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,40 +1,55 @@
 """OpenTelemetry for one process: providers set up from its standard environment variables, flushed at exit."""
 
+import logging
 import os
-from collections.abc import Iterator, Mapping
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
+from service_kit.exporters import log_exporter, metric_readers, span_exporter
+from service_kit.log_export import OtlpHandler
+from service_kit.metrics import tell_of_process
+
+_LAST_SECONDS = 5.0
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 @contextmanager
 def telemetry(service_name: str) -> Iterator[None]:
-    """Runs the body with tracing and metrics on, and flushes them after it.
+    """Runs the body with tracing, metrics and exported logs as the settings say, and flushes them after it.
 
-    Without `OTEL_EXPORTER_OTLP_ENDPOINT` (or its per-signal forms) nothing is recorded or exported;
-    spans then still carry valid ids, so that logs, stored events and tokens name a trace.
+    Without `OTEL_EXPORTER_OTLP_ENDPOINT` (or its per-signal forms) no trace is recorded or exported; spans then still
+    carry valid ids, so that logs, stored events and tokens name a trace. Metrics go there and, where
+    OTEL_METRICS_EXPORTER names `prometheus`, to a page of their own; logs only where OTEL_LOGS_EXPORTER says `otlp`.
+    What a collector has not taken some seconds after the end is dropped.
     """
-    resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", service_name)})
-    tracer_provider = _tracer_provider(resource)
-    meter_provider = _meter_provider(resource)
-    trace.set_tracer_provider(tracer_provider)
-    metrics.set_meter_provider(meter_provider)
+    resource = _resource(service_name)
+    shutdowns = [_trace(resource), _measure(resource), _send_logs(resource)]
     try:
         yield
     finally:
-        tracer_provider.shutdown()
-        meter_provider.shutdown()
+        _all_within(_LAST_SECONDS, shutdowns)
+
+
+def _resource(service_name: str) -> Resource:
+    """Who tells: OTEL_RESOURCE_ATTRIBUTES may say otherwise. Processes on one host differ by their pid."""
+    ours = Resource({SERVICE_NAMESPACE: "orderflow", SERVICE_INSTANCE_ID: f"{socket.gethostname()}/{os.getpid()}"})
+    named = Resource({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME") or service_name})
+    return ours.merge(Resource.create({})).merge(named)
 
 
 def traceparent() -> tuple[str, str]:
@@ -78,46 +93,49 @@ def span_context_of(traceparent_value: str) -> trace.SpanContext:
     return trace.get_current_span(context_of({"traceparent": traceparent_value})).get_span_context()
 
 
-def _tracer_provider(resource: Resource) -> TracerProvider:
-    if not _exports("TRACES"):
-        return TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+def _trace(resource: Resource) -> Callable[[], None]:
+    exporter = span_exporter()
+    if exporter is None:
+        trace.set_tracer_provider(
+            TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+        )
+        return _nothing
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_span_exporter()))
-    return provider
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
 
 
-def _meter_provider(resource: Resource) -> MeterProvider:
-    readers = [PeriodicExportingMetricReader(_metric_exporter())] if _exports("METRICS") else []
-    return MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
+def _measure(resource: Resource) -> Callable[[], None]:
+    readers = metric_readers()
+    if not readers:
+        metrics.set_meter_provider(metrics.NoOpMeterProvider())  # nobody reads, so nobody pays
+        return _nothing
+    provider = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
+    metrics.set_meter_provider(provider)
+    tell_of_process(provider.get_meter("service_kit"))
+    return provider.shutdown
 
 
-def _exports(signal: str) -> bool:
-    if os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp") == "none":
-        return False
-    return bool(
-        os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    )
+def _send_logs(resource: Resource) -> Callable[[], None]:
+    exporter = log_exporter()
+    if exporter is None:
+        return _nothing
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    logging.getLogger().addHandler(OtlpHandler(provider))
+    return provider.shutdown
 
 
-def _over_http() -> bool:
-    return os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").startswith("http/")
+def _nothing() -> None:
+    """Ends what was never begun."""
 
 
-def _span_exporter() -> SpanExporter:
-    if _over_http():
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter  # noqa: PLC0415
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-    return OTLPSpanExporter()
-
-
-def _metric_exporter() -> MetricExporter:
-    if _over_http():
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter  # noqa: PLC0415
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-
-    return OTLPMetricExporter()
+def _all_within(seconds: float, steps: Sequence[Callable[[], None]]) -> None:
+    """Takes the steps side by side and leaves those that take longer: a collector that is away must hold nobody up."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=step, daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

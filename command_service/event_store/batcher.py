@@ -1,9 +1,13 @@
 """Turns concurrent appends to one shard into batches: what arrives while commits run forms the next one."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from opentelemetry import trace
 
 from command_service.errors import Overloaded
 from command_service.event_store.port import Append, Outcome
@@ -15,6 +19,33 @@ _QUIET_PASSES = 8
 _RETRY_AFTER = timedelta(milliseconds=200)
 
 Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | Exception]]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An append, who awaits its outcome, and since when."""
+
+    append: Append
+    outcome: "asyncio.Future[Outcome]"
+    span: trace.Span = field(default_factory=trace.get_current_span)
+    since: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch was like, for whoever measures.
+
+    Args:
+        outcomes: one for each append.
+        waited_seconds: how long its first append had waited for it.
+        commit_seconds: how long it took to store.
+        span: of an append in it whose trace is recorded, if there is one.
+    """
+
+    outcomes: Sequence[Outcome | Exception]
+    waited_seconds: float
+    commit_seconds: float
+    span: trace.Span | None
 
 
 class Batcher:
@@ -32,14 +63,27 @@ class Batcher:
     Args:
         lanes: each stores a batch and answers an outcome, or an exception, for each of its appends, in order.
         max_waiting: appends that may wait; beyond it they are refused at once.
+        on_stored: told of each batch, stored or failed.
     """
 
-    def __init__(self, lanes: Sequence[Commit], *, max_waiting: int) -> None:
+    def __init__(
+        self,
+        lanes: Sequence[Commit],
+        *,
+        max_waiting: int,
+        on_stored: Callable[[Batch], None] = lambda _batch: None,
+    ) -> None:
         self._idle = list(lanes)
         self._lanes = len(self._idle)
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
+        self._on_stored = on_stored
+        self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait for a batch."""
+        return len(self._waiting)
 
     async def append(self, append: Append) -> Outcome:
         """The append's outcome. A caller that is cancelled while it waits is left out; a commit is never cancelled.
@@ -51,7 +95,7 @@ class Batcher:
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded("too many commands are waiting", retry_after=_RETRY_AFTER)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((append, outcome))
+        self._waiting.append(_Waiting(append, outcome))
         if self._idle and self._wants_a_lane(beside=self._lanes - len(self._idle)):
             running = asyncio.create_task(self._work(self._idle.pop()))
             self._running.add(running)
@@ -69,7 +113,7 @@ class Batcher:
                 await self._gathered()
                 if not (batch := self._take()):
                     return
-                await _settle(batch, commit)
+                self._on_stored(await _settle(batch, commit))
         finally:
             self._idle.append(commit)
 
@@ -84,39 +128,46 @@ class Batcher:
         """Whether there is work for a lane beside those that are running."""
         return beside == 0 or len(self._waiting) >= MAX_BATCH_COMMANDS
 
-    def _take(self) -> list[tuple[Append, "asyncio.Future[Outcome]"]]:
-        batch: list[tuple[Append, asyncio.Future[Outcome]]] = []
-        later: list[tuple[Append, asyncio.Future[Outcome]]] = []
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
         taken: set[object] = set()
         size = 0
         while self._waiting and len(batch) < MAX_BATCH_COMMANDS and size < MAX_BATCH_BYTES:
-            append, waiting = self._waiting.popleft()
-            if waiting.cancelled():
+            each = self._waiting.popleft()
+            if each.outcome.cancelled():
                 continue
-            marks = _marks(append)
+            marks = _marks(each.append)
             if taken.isdisjoint(marks):
                 taken.update(marks)
-                batch.append((append, waiting))
-                size += sum(len(event.event_data) for event in append.events)
+                batch.append(each)
+                size += sum(len(event.event_data) for event in each.append.events)
             else:
-                later.append((append, waiting))
+                later.append(each)
         self._waiting.extendleft(reversed(later))
         return batch
 
 
-async def _settle(batch: Sequence[tuple[Append, "asyncio.Future[Outcome]"]], commit: Commit) -> None:
+async def _settle(batch: Sequence[_Waiting], commit: Commit) -> Batch:
+    begin = time.perf_counter()
+    recorded = [each for each in batch if each.span.is_recording()]
+    for each in recorded:
+        each.span.set_attribute("orderflow.append.batch_size", len(batch))
+        each.span.set_attribute("orderflow.append.wait_seconds", begin - each.since)
     outcomes: Sequence[Outcome | Exception]
     try:
-        outcomes = await commit([append for append, _ in batch])
+        outcomes = await commit([each.append for each in batch])
     except Exception as error:  # noqa: BLE001 -- each caller gets it
         outcomes = [error] * len(batch)
-    for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-        if waiting.done():
+    for each, outcome in zip(batch, outcomes, strict=True):
+        if each.outcome.done():
             continue
         if isinstance(outcome, Exception):
-            waiting.set_exception(outcome)
+            each.outcome.set_exception(outcome)
         else:
-            waiting.set_result(outcome)
+            each.outcome.set_result(outcome)
+    waited = begin - min(each.since for each in batch)
+    return Batch(outcomes, waited, time.perf_counter() - begin, recorded[0].span if recorded else None)
 
 
 def _marks(append: Append) -> set[object]:

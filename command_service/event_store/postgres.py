@@ -3,15 +3,18 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any, Self
 from uuid import UUID
 
 import psycopg
+from opentelemetry import metrics
 from psycopg.rows import TupleRow
 
 from command_service.event_store.batcher import Batcher
 from command_service.event_store.database import Connection, Database
+from command_service.event_store.metrics import AppendMetrics
 from command_service.event_store.port import (
     MAX_EVENT_BYTES,
     Append,
@@ -42,8 +45,12 @@ class PostgresEventStore:
         self._database = database
         self._shard_count = shard_count
         self._writers = [[ShardWriter(database, shard) for _ in range(_LANES)] for shard in range(shard_count)]
+        measured = AppendMetrics(metrics.get_meter("command_service"), self._waiting)
         self._batchers = [
-            Batcher([writer.commit for writer in lanes], max_waiting=max_waiting) for lanes in self._writers
+            Batcher(
+                [writer.commit for writer in lanes], max_waiting=max_waiting, on_stored=partial(measured.record, shard)
+            )
+            for shard, lanes in enumerate(self._writers)
         ]
 
     async def __aenter__(self) -> Self:
@@ -116,6 +123,9 @@ class PostgresEventStore:
         position = rows[-1][0] if rows else after_position
         wanted = [row for row in rows if row[2] in aggregate_types] if aggregate_types else rows
         return [recorded(row) for row in wanted], position
+
+    def _waiting(self) -> Mapping[int, int]:
+        return {shard: batcher.waiting for shard, batcher in enumerate(self._batchers)}
 
     def _recall_arguments(self, aggregate_id: UUID, request: RequestKey) -> dict[str, Any]:
         return {

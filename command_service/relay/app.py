@@ -11,11 +11,13 @@ from typing import Any
 
 import psycopg
 import structlog
+from opentelemetry import metrics
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from command_service.event_store.database import KEEP_ALIVE
 from command_service.event_store.sharding import agree_on_shards
 from command_service.relay.lease import Connection
+from command_service.relay.metrics import LagMetrics, RelayMetrics
 from command_service.relay.publisher import Publisher
 from command_service.relay.settings import RelaySettings
 from command_service.relay.shard_relay import ShardRelay
@@ -35,12 +37,15 @@ async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
         return
     stopping = threading.Event()
     holder = f"{socket.gethostname()}/{os.getpid()}"
-    relays = [_shard_relay(settings, log_shard, holder) for log_shard in range(settings.log_shards)]
+    meter = metrics.get_meter("command_service.relay")
+    told = RelayMetrics(meter, settings.log_shards)
+    lag = LagMetrics(meter, partial(_connect, settings.write_db_url, name="orderflow relay lag"), settings.log_shards)
+    runs = [lag.run, *(_shard_relay(settings, shard, holder, told).run for shard in range(settings.log_shards))]
     # A pool of its own: asyncio's has fewer threads than there may be shards, and each is taken for good.
-    with ThreadPoolExecutor(settings.log_shards, thread_name_prefix="relay") as pool:
+    with ThreadPoolExecutor(len(runs), thread_name_prefix="relay") as pool:
         async with asyncio.TaskGroup() as shards:
-            for relay in relays:
-                shards.create_task(_in_thread(pool, partial(relay.run, stopping)))
+            for run in runs:
+                shards.create_task(_in_thread(pool, partial(run, stopping)))
             try:
                 await stop.wait()
             finally:
@@ -71,7 +76,7 @@ async def _database_ready(settings: RelaySettings, stop: asyncio.Event) -> bool:
     return True
 
 
-def _shard_relay(settings: RelaySettings, log_shard: int, holder: str) -> ShardRelay:
+def _shard_relay(settings: RelaySettings, log_shard: int, holder: str, told: RelayMetrics) -> ShardRelay:
     return ShardRelay(
         log_shard,
         holder,
@@ -83,16 +88,17 @@ def _shard_relay(settings: RelaySettings, log_shard: int, holder: str) -> ShardR
             partition_count=settings.kafka_topic_partitions,
         ),
         open_publisher=partial(Publisher, settings.kafka_brokers),
+        metrics=told,
     )
 
 
-def _connect(url: str) -> Connection:
+def _connect(url: str, name: str = "orderflow relay") -> Connection:
     return psycopg.connect(
         url,
         autocommit=True,
         connect_timeout=5,
         tcp_user_timeout=10_000,
         **KEEP_ALIVE,
-        application_name="orderflow relay",
+        application_name=name,
         options="-c statement_timeout=10s -c jit=off",
     )

@@ -56,6 +56,7 @@ class Publisher:
         self._topics = topics
         self._log_shard = log_shard
         self._failure: Exception | None = None
+        self._delivered = 0
         self._producer = Producer(
             {
                 **CONFIG,
@@ -102,6 +103,11 @@ class Publisher:
             position = self._stretches.popleft().position
         return position
 
+    def take_delivered(self) -> int:
+        """How many events were delivered since this was asked last."""
+        delivered, self._delivered = self._delivered, 0
+        return delivered
+
     def abandon(self) -> None:
         """Drops what was not sent; a new publisher sends it again.
 
@@ -143,6 +149,7 @@ class Publisher:
         def delivered(error: KafkaError | None, _message: Message) -> None:
             if error is None:
                 stretch.under_way -= 1
+                self._delivered += 1
             else:
                 self._failure = self._failure or DeliveryFailed(error.str())
 

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from command_service.relay.lease import LEASE_SECONDS, Connection, Lease, LeaseLost
 from command_service.relay.log_tail import BATCH, LogTail
+from command_service.relay.metrics import RelayMetrics
 from command_service.relay.publisher import DeliveryFailed, Publisher
 from command_service.relay.topics import TooFewPartitions, Topics
 from service_kit import fail_points
@@ -31,6 +32,7 @@ class ShardRelay:
         connect: opens a connection to the primary, in autocommit.
         open_topics: prepares the topics with that connection.
         open_publisher: makes a fresh publisher.
+        metrics: told of what becomes of the shard.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class ShardRelay:
         connect: Callable[[], Connection],
         open_topics: Callable[[Connection], Topics],
         open_publisher: Callable[[Topics, int], Publisher],
+        metrics: RelayMetrics,
     ) -> None:
         self._log_shard = log_shard
         self._holder = holder
         self._connect = connect
         self._open_topics = open_topics
         self._open_publisher = open_publisher
+        self._metrics = metrics
 
     def run(self, stop: threading.Event) -> None:
         """Relays until `stop` is set; after any fault it starts again from the cursor."""
@@ -57,6 +61,7 @@ class ShardRelay:
                     self._lead_when_possible(connection, log, topics, stop)
             except (psycopg.Error, KafkaException, DeliveryFailed, LeaseLost, TooFewPartitions) as error:
                 _log.warning("relay starts again", log_shard=self._log_shard, cause=str(error).strip())
+                self._metrics.restarted(self._log_shard, error)
                 stop.wait(_RESTART_SECONDS)
 
     def _lead_when_possible(self, connection: Connection, log: LogTail, topics: Topics, stop: threading.Event) -> None:
@@ -67,9 +72,11 @@ class ShardRelay:
                 continue
             _log.info("relay leads", log_shard=self._log_shard, epoch=lease.epoch, position=lease.position)
             publisher = self._open_publisher(topics, self._log_shard)
+            self._metrics.leads(self._log_shard, now=True)
             try:
-                _Pass(lease, log, publisher).follow(stop)
+                _Pass(lease, log, publisher, self._metrics).follow(stop)
             finally:
+                self._metrics.leads(self._log_shard, now=False)
                 publisher.abandon()
             lease.release()
 
@@ -77,10 +84,11 @@ class ShardRelay:
 class _Pass:
     """One leader's pass over the log: reads ahead, sends, and moves the cursor behind what has arrived."""
 
-    def __init__(self, lease: Lease, log: LogTail, publisher: Publisher) -> None:
+    def __init__(self, lease: Lease, log: LogTail, publisher: Publisher, metrics: RelayMetrics) -> None:
         self._lease = lease
         self._log = log
         self._publisher = publisher
+        self._metrics = metrics
         self._sent = lease.position
         self._delivered = lease.position
         self._recorded = lease.position
@@ -107,6 +115,7 @@ class _Pass:
 
     def _poll(self, seconds: float) -> None:
         position = self._publisher.poll(seconds)
+        self._metrics.published(self._lease.log_shard, self._publisher.take_delivered())
         if position is not None:
             fail_points.reach("relay.delivered")
             self._delivered = position

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from deploy.local.errors import StackError
 from deploy.local.ports import PORTS, PROFILES
 from deploy.local.progress import Progress
-from deploy.local.stack import COMPONENTS, SERVERS, Stack
+from deploy.local.stack import COMPONENTS, JAEGER, NEEDED, SERVERS, Stack
 from deploy.local.tools import tool
 
 _ORDERSCTL_SETTINGS = {
@@ -51,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         "command",
         choices=_COMMANDS,
         help="up: install and start; down: stop; status: show; clean: stop and forget data; "
-        "env: print the settings to reach it, for a shell; grpcurl: print the path of grpcurl",
+        "env: print the settings to reach it, for a shell; "
+        "grpcurl, jaeger: print the program's path, built first where it is missing",
     )
     parser.add_argument("--profile", choices=PROFILES, default="run", help="which stack (default: run)")
     parser.add_argument("--servers-only", action="store_true", help="no services of the project")
@@ -63,16 +64,20 @@ def _parser() -> argparse.ArgumentParser:
 def _names(given: argparse.Namespace) -> Iterable[str]:
     if given.only:
         return list(given.only)
-    return [part.name for part in SERVERS] if given.servers_only else list(COMPONENTS)
+    if given.servers_only:
+        return [part.name for part in SERVERS]
+    return [*NEEDED, JAEGER.name] if given.profile == "run" and JAEGER.is_built else NEEDED
 
 
 def _up(stack: Stack, given: argparse.Namespace) -> int:
     stack.up(_names(given))
+    if given.profile == "run" and not JAEGER.is_built:
+        print("no traces are shown: `make jaeger` builds Jaeger, once, in some minutes; then make down and make run")
     return 0
 
 
 def _down(stack: Stack, given: argparse.Namespace) -> int:
-    stack.down(_names(given))
+    stack.down(COMPONENTS if not given.only and not given.servers_only else _names(given))
     return 0
 
 
@@ -109,8 +114,8 @@ def _env(stack: Stack, _given: argparse.Namespace) -> int:
     return 0
 
 
-def _grpcurl(_stack: Stack, given: argparse.Namespace) -> int:
-    print(tool("grpcurl", Progress(quiet=given.quiet)))
+def _tool(_stack: Stack, given: argparse.Namespace) -> int:
+    print(tool(given.command, Progress(quiet=given.quiet)))
     return 0
 
 
@@ -120,5 +125,6 @@ _COMMANDS: Mapping[str, Callable[[Stack, argparse.Namespace], int]] = {
     "status": _status,
     "clean": _clean,
     "env": _env,
-    "grpcurl": _grpcurl,
+    "grpcurl": _tool,
+    "jaeger": _tool,
 }

@@ -49,6 +49,9 @@ PORTS = {
         Port("command_service", 50051, 25051),
         Port("query_service", 50052, 25052),
         Port("projector", 50053, 25053),
+        Port("jaeger", 16686, 26686),
+        Port("jaeger_otlp", 14317, 24317),
+        Port("jaeger_query", 16685, 26685),
     )
 }
 

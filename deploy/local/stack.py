@@ -8,6 +8,7 @@ Tests break things with it:
     stack.freeze("postgresql"); stack.thaw("postgresql")
 """
 
+import os
 import signal
 import threading
 import time
@@ -26,6 +27,7 @@ from deploy.local.process import Process, marked, spawn
 from deploy.local.profile import Profile
 from deploy.local.progress import Progress
 from deploy.local.servers.elasticsearch import Elasticsearch
+from deploy.local.servers.jaeger import Jaeger
 from deploy.local.servers.kafka import Kafka
 from deploy.local.servers.postgresql import PostgreSQL
 from deploy.local.servers.redis import Redis
@@ -33,7 +35,10 @@ from deploy.local.services import SERVICES, Service
 from deploy.local.tools import tool
 
 SERVERS: Sequence[Component] = (PostgreSQL(), Redis(), Kafka(), Elasticsearch())
-COMPONENTS: Mapping[str, Component] = {part.name: part for part in (*SERVERS, *SERVICES)}
+JAEGER = Jaeger()
+COMPONENTS: Mapping[str, Component] = {part.name: part for part in (*SERVERS, JAEGER, *SERVICES)}
+NEEDED: Sequence[str] = tuple(part.name for part in (*SERVERS, *SERVICES))
+"""All but those that are only of use."""
 _POLL_SECONDS = 0.1
 _LOG_LINES = 20
 
@@ -65,7 +70,7 @@ class Stack:
         self._progress = progress or Progress(quiet=True)
         self._given_up = threading.Event()
 
-    def up(self, names: Iterable[str] = tuple(COMPONENTS)) -> None:
+    def up(self, names: Iterable[str] = NEEDED) -> None:
         """Installs and starts what does not run yet: servers side by side, then services side by side.
 
         Raises:
@@ -130,8 +135,8 @@ class Stack:
         return self.profile.address(name)
 
     def environment(self) -> dict[str, str]:
-        """The settings by which services, tests and people reach this stack."""
-        return self.profile.environment()
+        """The settings by which services, tests and people reach this stack, and where it runs, Jaeger."""
+        return {**self.profile.environment(), **self._tracing()}
 
     def log(self, name: str) -> Path:
         """The log file of a server or service."""
@@ -175,6 +180,8 @@ class Stack:
             part.install(self._progress)
             start = time.monotonic()
             self._progress.step(part.name, "starting")
+            if isinstance(part, Service):
+                part = replace(part, environment={**self._tracing(), **part.environment})
             launch = part.prepare(self.profile)
             process = spawn(launch, self.log(part.name), self.profile.mark(part.name))
             process.save(self._record(part.name))
@@ -221,6 +228,16 @@ class Stack:
 
     def _install_tools(self) -> None:
         tool("grpcurl", self._progress)
+
+    def _tracing(self) -> Mapping[str, str]:
+        """Where traces go and can be read: to Jaeger, if it runs and the caller has not said otherwise."""
+        if self.process(JAEGER.name) is None or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            return {}
+        return {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://{self.profile.address('jaeger_otlp')}",
+            "OTEL_BSP_SCHEDULE_DELAY": "1000",
+            "ORDERFLOW_JAEGER_URL": f"http://{self.address('jaeger')}",
+        }
 
     def _record(self, name: str) -> Path:
         return self.profile.processes / f"{name}.json"

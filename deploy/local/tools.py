@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.local.account import reachable, require_reachable
-from deploy.local.cache import cached, lock_file, locked
+from deploy.local.cache import cache_folder, cached, lock_file, locked
 from deploy.local.errors import StackError
 from deploy.local.packages import ensure_program
 from deploy.local.progress import Progress
@@ -24,6 +24,9 @@ _ELASTICSEARCH_SHA256 = "af7b81fe31627c7523b2546351cd4e47310faa6a72c8db8dc8f7a19
 _MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 GRPCURL = "1.9.4"
 GHZ = "0.121.0"
+JAEGER = "1.76.0"  # the Go module's number; it calls itself 2.13
+PROMETHEUS = "0.307.3"  # the Go module's number of 3.7.3
+_VERSIONS = {"jaeger": JAEGER, "promtool": PROMETHEUS}
 _JAVA = range(21, 26)  # Elasticsearch needs the first; nothing was tried beyond the last
 _GO = (1, 25)  # what grpcurl's module asks for
 _ERROR_LINES = 15  # the cause comes first with the programs that are run here
@@ -33,6 +36,12 @@ _HERE = Path(__file__).parent
 def tool(name: str, progress: Progress | None = None) -> Path:
     """The path of a program for people and tests, installed first where it is missing."""
     return _TOOLS[name](progress or Progress(quiet=True))
+
+
+def cached_tool(name: str) -> Path | None:
+    """The path of a program of `tool` that takes minutes to build; None where that was not done yet."""
+    program = cache_folder() / f"{name}-{_VERSIONS[name]}" / name
+    return program if program.exists() else None
 
 
 def java_home(progress: Progress) -> Path:
@@ -82,9 +91,33 @@ def _go_program(name: str, version: str, package: str, progress: Progress) -> Pa
     return _fetched(f"{name}-{version}", "and building with Go, about a minute", build, progress) / name
 
 
+def _go_package(name: str, module: str, package: str, version: str, progress: Progress) -> Path:
+    """A program whose module cannot be installed by name: it is built in a module of its own, with its checksums."""
+
+    def build(folder: Path) -> None:
+        work = folder.parent
+        go = _go(progress)
+        environment = {
+            "GOPATH": str(work / "go"),
+            "GOCACHE": str(work / "go-build"),
+            "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-modcacherw",
+        }
+        (work / "go.mod").write_text(f"module orderflow.local/{name}\n\ngo 1.25\n\nrequire {module} v{version}\n")
+        _run([go, "mod", "download", f"{module}@v{version}"], work, environment)
+        shutil.copy(work / "go" / "pkg" / "mod" / f"{module}@v{version}" / "go.sum", work / "go.sum")
+        words = ["build", "-mod=mod", "-p=2", "-ldflags=-s -w", "-o", str(folder / name), f"{module}/{package}"]
+        _run(["nice", "-n", "19", go, *words], work, environment)
+
+    return _fetched(f"{name}-{version}", "and building with Go, some minutes", build, progress) / name
+
+
 _TOOLS: Mapping[str, Callable[[Progress], Path]] = {
     "grpcurl": partial(_go_program, "grpcurl", GRPCURL, "github.com/fullstorydev/grpcurl/cmd/grpcurl"),
     "ghz": partial(_go_program, "ghz", GHZ, "github.com/bojand/ghz/cmd/ghz"),
+    "jaeger": partial(_go_package, "jaeger", "github.com/jaegertracing/jaeger", "cmd/jaeger", JAEGER),
+    "promtool": partial(_go_package, "promtool", "github.com/prometheus/prometheus", "cmd/promtool", PROMETHEUS),
 }
 
 

@@ -1,4 +1,4 @@
-"""The whole system, started once for all end-to-end tests, exporting its traces to the tests."""
+"""The whole system, started once for all end-to-end tests, exporting its telemetry to the tests."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,8 @@ def system(otlp: OtlpReceiver) -> Iterator[System]:
     """The test profile's servers and services; the services are stopped afterwards."""
     os.environ.update(
         OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
-        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="otlp",
+        OTEL_METRIC_EXPORT_INTERVAL="1000",
         OTEL_BSP_SCHEDULE_DELAY="200",
         CUSTOMER_TIMEOUT_SECONDS="20",  # a look-up given up on a busy machine comes later, in no trace of the order's
     )

@@ -7,7 +7,9 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from orderflow.orders.v1 import commands_pb2 as orders_commands
 from orderflow.orders.v1 import queries_pb2
+from service_kit import consistency_token
 from tests.support.eventually import eventually
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.support.system import Clients, create_order
@@ -76,6 +78,33 @@ async def test_one_trace_leads_from_the_clients_call_to_the_indexed_document(
     assert sending.attributes["messaging.system"] == "kafka"
     assert processing.attributes["orderflow.order.id"] == created.order_id
     assert indexing.attributes["db.system.name"] == "elasticsearch"
+
+
+async def test_the_callers_decision_not_to_record_travels_to_the_projector(
+    clients: Clients, otlp: OtlpReceiver, tracer: trace.Tracer
+) -> None:
+    customer_id = str(uuid.uuid4())
+    refused = trace.SpanContext(uuid.uuid4().int, uuid.uuid4().int >> 64, is_remote=False)
+    with trace.use_span(trace.NonRecordingSpan(refused)):
+        unrecorded = await clients.orders.CreateOrder(create_order(customer_id))
+    with tracer.start_as_current_span("recorded") as recorded:
+        await clients.orders.ConfirmOrder(
+            orders_commands.ConfirmOrderRequest(request_id=str(uuid.uuid4()), order_id=unrecorded.order_id)
+        )
+    token = consistency_token.decode(unrecorded.consistency_token, field="").traceparent
+    assert token.split("-")[1] == trace.format_trace_id(refused.trace_id)
+    assert token.endswith("-00")
+    recorded_id = trace.format_trace_id(recorded.get_span_context().trace_id)
+
+    async def next_is_indexed() -> bool:
+        return bool(_one(otlp.trace(recorded_id), PROJECTOR, "bulk"))
+
+    await eventually(next_is_indexed, what="the order's next event in the index")
+    assert otlp.trace(trace.format_trace_id(refused.trace_id)) == []
+    told = [
+        span for span in otlp.all() if span.attributes.get("orderflow.event.type") == "orderflow.orders.v1.OrderCreated"
+    ]
+    assert not [span for span in told if span.attributes.get("orderflow.order.id") == unrecorded.order_id]
 
 
 async def test_a_query_with_a_token_links_to_the_commands_trace(

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from service_kit.kafka_consumer import BatchConsumer, Handler
 from tests.support.eventually import eventually
+from tests.support.measured import measured
 from tests.support.servers import KAFKA_BROKERS
 
 PARTITIONS = 3
@@ -170,6 +171,19 @@ async def test_what_was_handled_is_committed_and_never_handed_out_again(topic: T
     topic.produce("d", partition=1)
     async with consuming(topic.consumer(), second):
         await second.until("d")
+
+
+async def test_batches_and_their_messages_are_measured(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic.produce("a", "b", "c")
+    labels = {"messaging.system": "kafka", "messaging.operation.name": "process"}
+    handled = Handled()
+    with measured(monkeypatch) as found:
+        async with consuming(topic.consumer(), handled):
+            await handled.until("a", "b", "c")
+        assert found.values("messaging.client.consumed.messages") == [(labels, 3)]
+        ((measured_labels, point),) = found.histograms("messaging.process.duration")
+    assert measured_labels == labels
+    assert point.count == len(handled.batches)
 
 
 async def test_messages_of_a_partition_come_in_order_and_within_the_batch_size(topic: Topic) -> None:

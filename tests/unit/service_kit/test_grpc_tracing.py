@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, propagate, trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -96,6 +96,52 @@ async def test_an_answered_call_has_a_span_that_continues_the_callers_trace(
 async def test_a_call_without_a_trace_begins_one(server: Server, spans: InMemorySpanExporter, metadata: Any) -> None:
     await call(server, streaming=False, metadata=metadata)
     assert (await server_span(spans)).parent is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"traceparent": "00-" + "0" * 32 + "-" + "0" * 16 + "-01"},
+        {"traceparent": "ff-" + "1" * 32 + "-" + "1" * 16 + "-01"},
+        {"traceparent": "00-" + "1" * 4000},
+        {"traceparent": "00-" + "G" * 32 + "-" + "1" * 16 + "-01", "tracestate": "=,=,=;" * 50},
+        {"tracestate": "a=" + "x" * 4000},
+        {"baggage": "k=" + "%zz;" * 1000},
+        {"baggage": ",,,;;;==" * 50, "traceparent": ""},
+        {"traceparent-bin": b"\xff\x00", "baggage-bin": b"\x00"},
+    ],
+    ids=range(8),
+)
+async def test_hostile_headers_are_ignored_and_the_call_is_answered(
+    server: Server, spans: InMemorySpanExporter, headers: dict[str, str | bytes]
+) -> None:
+    seen: list[object] = []
+
+    async def unary(_request: object, _context: Context) -> queries.GetOrderResponse:
+        seen.append(baggage.get_all())
+        return queries.GetOrderResponse()
+
+    server.scripted.unary = unary
+    await call(server, streaming=False, metadata=tuple(headers.items()))
+    span = await server_span(spans)
+    assert span.parent is None
+    assert span.attributes is not None
+    assert span.attributes["rpc.response.status_code"] == "OK"
+    assert seen == [{}]
+
+
+async def test_baggage_goes_no_further(server: Server, spans: InMemorySpanExporter) -> None:
+    injected: dict[str, str] = {}
+
+    async def unary(_request: object, _context: Context) -> queries.GetOrderResponse:
+        propagate.inject(injected)
+        return queries.GetOrderResponse()
+
+    server.scripted.unary = unary
+    await call(server, streaming=False, metadata=(*PARENT, ("baggage", "user=zoe")))
+    assert (await server_span(spans)).parent is not None
+    assert "traceparent" in injected
+    assert "baggage" not in injected
 
 
 async def test_a_trace_that_is_not_sampled_stays_so(server: Server, spans: InMemorySpanExporter) -> None:
