@@ -3,6 +3,7 @@
 import asyncio
 import time
 from functools import partial
+from typing import Any
 
 from elasticsearch import Elasticsearch, OrjsonSerializer
 
@@ -34,11 +35,12 @@ def raw_rate(served: Index, page_size: int = _PAGE_SIZE) -> float:
         RuntimeError: there were not as many as were written.
     """
     with Elasticsearch(elasticsearch_url(), serializer=OrjsonSerializer()) as client:
-        begin, orders, after = time.perf_counter(), 0, {}
+        begin, orders = time.perf_counter(), 0
+        after: dict[str, Any] = {}
         point = client.open_point_in_time(index=served.alias, keep_alive="1m")["id"]
         while True:
             answer = client.search(
-                pit={"id": point}, size=page_size, sort=_SORT, source=["view"], track_total_hits=False, **after
+                pit={"id": point}, size=page_size, sort=_SORT, source_includes=["view"], track_total_hits=False, **after
             )
             hits = answer["hits"]["hits"]
             orders += len(hits)

@@ -1,8 +1,10 @@
 """`python -m benchmarks.write [NAME ...]`: the write side's figures, on the test profile's servers."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-from benchmarks.database import on_a_database
+from benchmarks.database import BenchDatabase, on_a_database
+from benchmarks.figures import Figure
 from benchmarks.program import run
 from benchmarks.write.appends import in_process_appends
 from benchmarks.write.commands import (
@@ -14,7 +16,7 @@ from benchmarks.write.commands import (
 from benchmarks.write.loads import load_of_a_long_history
 from benchmarks.write.relay import relay_of_a_backlog
 
-_FIGURES = {
+_FIGURES: dict[str, Callable[[BenchDatabase], Awaitable[Figure]]] = {
     "appends": in_process_appends,
     "echo": partial(commands_against_echo, processes=1, reach=0.55),
     "echo-2": partial(commands_against_echo, processes=2, reach=0.65),
