@@ -64,6 +64,16 @@ bench-projector-large: bootstrap ## the same for the memory that a million event
 	@$(STACK) --profile test up --servers-only
 	@.venv/bin/python -m benchmarks.projector.memory; status=$$?; $(STACK) --profile test down; exit $$status
 
+.PHONY: bench-query
+bench-query: bootstrap ## measures the query service's figures on the test profile's servers; names=... for some
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.query $(names); status=$$?; $(STACK) --profile test down; exit $$status
+
+.PHONY: bench-query-large
+bench-query-large: bootstrap ## the same for what a million orders cost; takes about half an hour
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.query.large; status=$$?; $(STACK) --profile test down; exit $$status
+
 .PHONY: check
 check: bootstrap ## format, lint, types, imports, protos and unit tests, in under a minute
 	@deploy/local/check.sh

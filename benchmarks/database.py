@@ -2,13 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
+from benchmarks.figures import Figure
 from command_service.event_store.schema import migrate
 from command_service.event_store.sharding import agree_on_shards
 from deploy.local.profile import ADMIN_ROLE, APP_ROLE, OWNER_ROLE, Profile
@@ -44,3 +45,13 @@ async def bench_database() -> AsyncIterator[BenchDatabase]:
             yield database
         finally:
             await admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def on_a_database(measure: Callable[[BenchDatabase], Awaitable[Figure]]) -> Callable[[], Awaitable[Figure]]:
+    """The measurement, on a database of its own."""
+
+    async def measured() -> Figure:
+        async with bench_database() as bench:
+            return await measure(bench)
+
+    return measured

@@ -53,14 +53,27 @@ class Figure:
 
 
 async def interleaved(
-    ours: Callable[[], Awaitable[float]], limit: Callable[[], Awaitable[float]], rounds: int = ROUNDS
+    ours: Callable[[], Awaitable[float]],
+    limit: Callable[[], Awaitable[float]],
+    rounds: int = ROUNDS,
+    *,
+    shown: Callable[[float], str] = "{:,.0f}/s".format,
 ) -> tuple[tuple[float, ...], str]:
-    """The ratio of two rates in each of several rounds, one after the other, after a round that does not count."""
+    """The ratio of two measures in each of several rounds, one after the other, after a round that does not count.
+
+    Args:
+        shown: a measure in words; without it, a rate.
+    """
     await ours()
     await limit()
     pairs = [(await ours(), await limit()) for _ in range(rounds)]
     medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
-    return tuple(a / b for a, b in pairs), f"{medians[0]:,.0f}/s against {medians[1]:,.0f}/s"
+    return tuple(a / b for a, b in pairs), f"{shown(medians[0])} against {shown(medians[1])}"
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration in words."""
+    return f"{seconds * 1000:,.1f} ms"
 
 
 def show(figures: list[Figure]) -> None:

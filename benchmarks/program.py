@@ -1,13 +1,12 @@
-"""The program of a set of figures: measures those that are named, each on a database of its own."""
+"""The program of a set of figures: measures those that are named, one after the other."""
 
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from benchmarks.database import BenchDatabase, bench_database
 from benchmarks.figures import Figure, show
 
-Measurement = Callable[[BenchDatabase], Awaitable[Figure]]
+Measurement = Callable[[], Awaitable[Figure]]
 
 
 def run(program: str, description: str | None, measurements: Mapping[str, Measurement]) -> None:
@@ -23,7 +22,6 @@ def run(program: str, description: str | None, measurements: Mapping[str, Measur
 async def _measure(chosen: Sequence[tuple[str, Measurement]]) -> list[Figure]:
     figures = []
     for name, measure in chosen:
-        async with bench_database() as bench:
-            print(f"measuring {name} ...", flush=True)
-            figures.append(await measure(bench))
+        print(f"measuring {name} ...", flush=True)
+        figures.append(await measure())
     return figures

@@ -69,5 +69,7 @@ def consumer_settings(settings: ProjectorSettings, group_id: str = "") -> dict[s
         "auto.offset.reset": "earliest",
         "session.timeout.ms": 6000,  # of a killed process: its partitions wait so long for another
         "heartbeat.interval.ms": 2000,
+        # The longest that a group waits for a member which does not answer a rebalance; ours polls every few seconds.
+        "max.poll.interval.ms": 30_000,
         "queued.max.messages.kbytes": 8 * 1024,  # fetched ahead; a batch is a few hundred of them
     }

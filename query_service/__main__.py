@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import uvloop
+
 from query_service.app import serve
 from query_service.settings import QuerySettings
 from service_kit.process import run
@@ -9,4 +11,4 @@ from service_kit.settings import load
 
 if __name__ == "__main__":
     settings = load(QuerySettings)
-    run("query_service", settings, partial(serve, settings))
+    run("query_service", settings, partial(serve, settings), new_loop=uvloop.new_event_loop)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import grpc
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -88,7 +88,7 @@ def _servicer(
 def _open_elasticsearch(settings: QuerySettings) -> AsyncElasticsearch:
     # The client's own spans are no CLIENT spans and lack the index's name: OrderIndex leaves better ones.
     os.environ.setdefault("OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED", "false")
-    return AsyncElasticsearch(settings.read_es_url, max_retries=1)
+    return AsyncElasticsearch(settings.read_es_url, max_retries=1, serializer=OrjsonSerializer())
 
 
 def _open_redis(settings: QuerySettings) -> "Redis":

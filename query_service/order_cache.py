@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from orderflow.common.v1 import consistency_pb2
 from orderflow.orders.v1 import views_pb2
-from query_service.single_flight import SingleFlight
+from query_service.gathering import Gathering
 from query_service.stored_order import StoredOrder
 from service_kit.view_cache import Absent, CachedView, Lease, ViewCache
 
@@ -22,6 +22,8 @@ Answer = TypeVar("Answer")
 CONNECTIONS = 50
 """To Redis; no more calls are made at once."""
 _HIT = "orderflow.cache.hit"
+_MOST_AT_ONCE = 100
+"""Orders that one round trip looks up, so that Redis answers it well before it is taken for slow."""
 _BYPASS_SECONDS = 1.0
 _LEASE = timedelta(seconds=3)
 _ABSENT = timedelta(seconds=1)
@@ -40,14 +42,14 @@ class OrderCache:
         self._clock = clock
         self._bypass_until = 0.0
         self._slots = asyncio.Semaphore(CONNECTIONS)
-        self._looking: SingleFlight[StoredOrder | Absent | None] = SingleFlight()
+        self._looking = Gathering(self._look_up, most_keys=_MOST_AT_ONCE)
         self._lookups = metrics.get_meter("query_service").create_counter(
             "orderflow.cache.lookups", unit="{lookup}", description="Orders looked up in the cache, by hit or miss."
         )
 
     async def get(self, order_id: str) -> StoredOrder | Absent | None:
         """The cached view of the order, or that there was none a moment ago; None where the cache is of no use."""
-        order = await self._looking.do(order_id, partial(self.peek, order_id))
+        order = None if self._bypassed else await self._looking.get(order_id)
         hit = order is not None
         trace.get_current_span().set_attribute(_HIT, hit)
         self._lookups.add(1, {_HIT: hit})
@@ -55,8 +57,7 @@ class OrderCache:
 
     async def peek(self, order_id: str) -> StoredOrder | Absent | None:
         """The same as it is now, for who waits for it: neither shared nor counted nor noted in the span."""
-        entry = await self._asked(partial(self._views.look_up, order_id), None)
-        return _order_of(order_id, entry) if isinstance(entry, CachedView) else entry
+        return _order_of(order_id, await self._asked(partial(self._views.look_up, order_id), None))
 
     async def lease(self, order_id: str) -> Lease:
         """Who is to read the order that the cache has not: the caller where the cache does not answer."""
@@ -77,6 +78,11 @@ class OrderCache:
     async def put_absent(self, order_id: str) -> None:
         """Keeps for a second that there is no such order, unless a view is kept or comes."""
         await self._asked(partial(self._views.put_absent, order_id, _ABSENT), None)
+
+    async def _look_up(self, order_ids: Sequence[str]) -> Sequence[StoredOrder | Absent | None]:
+        nothing: Sequence[CachedView | Absent | None] = [None] * len(order_ids)
+        entries = await self._asked(partial(self._views.look_up_all, order_ids), nothing)
+        return [_order_of(*each) for each in zip(order_ids, entries, strict=True)]
 
     async def _asked(self, ask: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
         """What the cache answers; what to do otherwise where it does not, or the key holds something else."""
@@ -105,8 +111,10 @@ class OrderCache:
         _log.warning("cache away", error=type(error).__name__)
 
 
-def _order_of(order_id: str, entry: CachedView) -> StoredOrder | None:
-    """The order in a cache entry; None where the entry is not what its key and versions say."""
+def _order_of(order_id: str, entry: CachedView | Absent | None) -> StoredOrder | Absent | None:
+    """The order in a cache entry; None also where the entry is not what its key and versions say."""
+    if not isinstance(entry, CachedView):
+        return entry
     try:
         view = views_pb2.OrderView.FromString(entry.view)
     except DecodeError:

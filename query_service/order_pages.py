@@ -1,7 +1,7 @@
 """Reads what a query finds out of one point in time, page by page, one page ahead of its reader."""
 
 import asyncio
-import base64
+from binascii import a2b_base64
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +107,7 @@ class PageReader:
         hits = answer["hits"]["hits"]
         key_count = len(request["sort"]) - 1
         orders = [
-            FoundOrder(hit["_id"], base64.b64decode(hit["_source"]["view"]), hit["sort"][:key_count], marked_texts(hit))
+            FoundOrder(hit["_id"], a2b_base64(hit["_source"]["view"]), hit["sort"][:key_count], marked_texts(hit))
             for hit in hits[:size]
         ]
         return Page(orders, len(hits) > size, answer)

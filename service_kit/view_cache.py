@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 _SCRIPTS = files("service_kit")
 _PUT_IF_NEWER = _SCRIPTS.joinpath("view_put_if_newer.lua").read_text()
@@ -86,14 +87,19 @@ class ViewCache:
         Raises:
             redis.exceptions.RedisError: the cache is away or slow.
         """
-        *values, view, absent = await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS)))
-        if view is None and absent is not None:
-            return ABSENT
-        try:
-            generation, version, source_version, project_time_us = (int(value) for value in values)
-        except (TypeError, ValueError):
-            return None
-        return None if view is None else CachedView(generation, version, source_version, view, project_time_us)
+        return _found(await cast("Any", self._redis.hmget(self._prefix + view_id, list(_FIELDS))))
+
+    async def look_up_all(self, view_ids: Sequence[str]) -> Sequence[CachedView | Absent | None]:
+        """Looks many views up, each as `look_up` does, in one round trip; None also for what is no entry at all.
+
+        Raises:
+            redis.exceptions.RedisError: the cache is away or slow.
+        """
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for view_id in view_ids:
+                pipeline.hmget(self._prefix + view_id, list(_FIELDS))
+            answers = await pipeline.execute(raise_on_error=False)
+        return [None if isinstance(each, ResponseError) else _found(each) for each in answers]
 
     async def lease(self, view_id: str, longest: timedelta) -> Lease:
         """Who is to read the view that is not cached, so that of many who miss it one does.
@@ -161,6 +167,18 @@ class ViewCache:
             entry.view,
             entry.project_time_us,
         )
+
+
+def _found(fields: Sequence[bytes | None]) -> CachedView | Absent | None:
+    """What the fields of an entry say; None where they are none of ours."""
+    *values, view, absent = fields
+    if view is None:
+        return None if absent is None else ABSENT
+    try:
+        generation, version, source_version, project_time_us = (int(value or b"") for value in values)
+    except ValueError:
+        return None
+    return CachedView(generation, version, source_version, view, project_time_us)
 
 
 def _milliseconds(duration: timedelta) -> int:

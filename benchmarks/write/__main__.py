@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from benchmarks.program import Measurement, run
+from benchmarks.database import on_a_database
+from benchmarks.program import run
 from benchmarks.write.appends import in_process_appends
 from benchmarks.write.commands import (
     commands_against_a_peer,
@@ -13,7 +14,7 @@ from benchmarks.write.commands import (
 from benchmarks.write.loads import load_of_a_long_history
 from benchmarks.write.relay import relay_of_a_backlog
 
-_FIGURES: dict[str, Measurement] = {
+_FIGURES = {
     "appends": in_process_appends,
     "echo": partial(commands_against_echo, processes=1, reach=0.55),
     "echo-2": partial(commands_against_echo, processes=2, reach=0.65),
@@ -25,4 +26,4 @@ _FIGURES: dict[str, Measurement] = {
 }
 
 if __name__ == "__main__":
-    run("python -m benchmarks.write", __doc__, _FIGURES)
+    run("python -m benchmarks.write", __doc__, {name: on_a_database(each) for name, each in _FIGURES.items()})

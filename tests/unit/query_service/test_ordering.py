@@ -3,6 +3,7 @@
 import pytest
 
 from query_service.ordering import BEST_FIRST, NEWEST_FIRST, parse
+from read_models.orders_index import index_body
 from service_kit.errors import InvalidArgument
 
 
@@ -45,3 +46,8 @@ def test_only_the_time_of_creation_never_changes(order_by: str, stable: bool) ->
 @pytest.mark.parametrize(("order_by", "relative"), [("", True), ("update_time", False), ("create_time", False)])
 def test_only_a_place_by_relevance_depends_on_what_else_there_is(order_by: str, relative: bool) -> None:  # noqa: FBT001
     assert parse(order_by, BEST_FIRST).is_relative is relative
+
+
+def test_orders_lie_in_the_index_newest_first_so_that_a_page_of_them_costs_the_same_however_many_there_are() -> None:
+    lie = index_body()["settings"]["index"]["sort"]
+    assert [{field: order} for field, order in zip(lie["field"], lie["order"], strict=True)] == NEWEST_FIRST.to_sort()
