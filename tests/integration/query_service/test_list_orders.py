@@ -5,6 +5,8 @@ import gc
 import itertools
 import random
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -222,14 +224,20 @@ async def test_a_cancelled_stream_closes_its_point_in_time(read_model: ReadModel
     await eventually(is_closed)
 
 
-async def test_a_slow_reader_holds_the_server_back(read_model: ReadModel, start_service: StartService) -> None:
-    service = await start_service(page_size=100)
+@asynccontextmanager
+async def _slowly_read(read_model: ReadModel, start_service: StartService) -> AsyncIterator[Any]:
+    """A list of 1,500 large orders in 15 pages, of which hardly any fit into what a connection keeps."""
     names = ["A product with a long name " * 7] * 20
     await read_model.put(*(an_order(item_names=names) for _ in range(1500)))
+    service = await start_service(page_size=100)
     small_window = [("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(service.address, options=small_window) as channel:
+        yield Queries(channel).stub.ListOrders(queries_pb2.ListOrdersRequest())
+
+
+async def test_a_slow_reader_holds_the_server_back(read_model: ReadModel, start_service: StartService) -> None:
+    async with _slowly_read(read_model, start_service) as stream:
         before = await read_model.searches()
-        stream = Queries(channel).stub.ListOrders(queries_pb2.ListOrdersRequest())
         listed = [order async for order in _orders_of_first_chunk(stream)]
         await asyncio.sleep(1)  # time enough to read all of it
         assert await read_model.searches() - before < 8
@@ -259,16 +267,15 @@ async def test_a_server_that_stops_closes_the_points_in_time_of_its_streams(read
 
 
 async def test_a_point_in_time_lives_as_long_as_its_reader_is_slow(
-    read_model: ReadModel, queries: Queries, monkeypatch: pytest.MonkeyPatch
+    read_model: ReadModel, start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(points_in_time, "KEEP_ALIVE_SECONDS", 0.1)
-    await read_model.put(*(an_order() for _ in range(3000)))
-    stream = queries.stub.ListOrders(queries_pb2.ListOrdersRequest())
-    assert [order async for order in _orders_of_first_chunk(stream)]
-    before = await read_model.searches()
+    async with _slowly_read(read_model, start_service) as stream:
+        assert [order async for order in _orders_of_first_chunk(stream)]
+        before = await read_model.searches()
 
-    async def is_kept_alive() -> bool:
-        return await read_model.searches() - before > 10
+        async def is_kept_alive() -> bool:
+            return await read_model.searches() - before > 30  # more than there are pages
 
-    await eventually(is_kept_alive)
-    stream.cancel()
+        await eventually(is_kept_alive)
+        stream.cancel()
