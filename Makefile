@@ -74,6 +74,11 @@ bench-query-large: bootstrap ## the same for what a million orders cost; takes a
 	@$(STACK) --profile test up --servers-only
 	@.venv/bin/python -m benchmarks.query.large; status=$$?; $(STACK) --profile test down; exit $$status
 
+.PHONY: bench-telemetry
+bench-telemetry: bootstrap ## measures what telemetry costs, on the test profile's servers; names=... for some
+	@$(STACK) --profile test up --servers-only
+	@.venv/bin/python -m benchmarks.telemetry $(names); status=$$?; $(STACK) --profile test down; exit $$status
+
 .PHONY: check
 check: bootstrap ## format, lint, types, imports, protos and unit tests, in under a minute
 	@deploy/local/check.sh
