@@ -1,6 +1,5 @@
 """The whole system, started once for all end-to-end tests, exporting its telemetry to the tests."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.system import SERVICES, Clients, System
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def otlp() -> Iterator[OtlpReceiver]:
     """What the processes export."""
     receiver = OtlpReceiver()
@@ -18,20 +17,23 @@ def otlp() -> Iterator[OtlpReceiver]:
     receiver.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(otlp: OtlpReceiver) -> Iterator[System]:
     """The test profile's servers and services; the services are stopped afterwards."""
-    os.environ.update(
-        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
-        OTEL_LOGS_EXPORTER="otlp",
-        OTEL_METRIC_EXPORT_INTERVAL="1000",
-        OTEL_BSP_SCHEDULE_DELAY="200",
-        CUSTOMER_TIMEOUT_SECONDS="20",  # a look-up given up on a busy machine comes later, in no trace of the order's
-    )
-    stack = Stack("test")
-    stack.up()
-    yield System(stack)
-    stack.down(SERVICES)
+    settings = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint,
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "CUSTOMER_TIMEOUT_SECONDS": "20",  # one given up on a busy machine comes later, in no trace of an order
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        stack = Stack("test")
+        stack.up()
+        yield System(stack)
+        stack.down(SERVICES)
 
 
 @pytest.fixture

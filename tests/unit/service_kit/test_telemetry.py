@@ -58,7 +58,7 @@ class Running:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **settings},
+                env={**{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}, **settings},
             )
 
     def text(self) -> str:
