@@ -6,6 +6,7 @@ import typer
 
 from orderflow.customers.v1 import commands_pb2, queries_pb2
 from ordersctl import tables
+from ordersctl.accepted import show_accepted
 from ordersctl.command import Session, command
 from ordersctl.options import Envelope, ExistingEnvelope
 
@@ -27,7 +28,7 @@ async def register(
         **envelope.request_fields, customer_id=customer_id, name=name, email=email
     )
     response = await session.client.command(session.client.customers.RegisterCustomer, request)
-    _show_answer(session, response, envelope)
+    show_accepted(session, response, [("customer", response.customer_id)], envelope)
 
 
 @command(app, "update", "customer update CUSTOMER_ID --email zoe.berg@example.org")
@@ -44,7 +45,7 @@ async def update(
         **envelope.request_fields, customer_id=customer_id, name=name, email=email
     )
     response = await session.client.command(session.client.customers.UpdateCustomer, request)
-    _show_answer(session, response, envelope)
+    show_accepted(session, response, [("customer", response.customer_id)], envelope)
 
 
 @command(app, "get", "customer get CUSTOMER_ID")
@@ -53,18 +54,3 @@ async def get(session: Session, *, customer_id: CustomerId) -> None:
     request = queries_pb2.GetCustomerRequest(customer_id=customer_id)
     response = await session.client.call(session.client.customers.GetCustomer, request)
     session.output.message(response, tables.customer(response.customer))
-
-
-def _show_answer(
-    session: Session,
-    response: commands_pb2.RegisterCustomerResponse | commands_pb2.UpdateCustomerResponse,
-    envelope: Envelope,
-) -> None:
-    rows: list[tables.Row] = [
-        ("customer", response.customer_id),
-        ("version", str(response.version)),
-        ("token", response.consistency_token),
-        ("request id", envelope.request_id),
-    ]
-    title = "valid; nothing was changed" if envelope.validate_only else "accepted"
-    session.output.message(response, tables.facts(rows, title=title), {"request_id": envelope.request_id})

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from orderflow.inventory.v1 import commands_pb2 as pb
-from ordersctl import tables
+from ordersctl.accepted import show_accepted
 from ordersctl.command import Session, command
 from ordersctl.options import Envelope, ExistingEnvelope
 
@@ -77,14 +77,10 @@ async def commit(session: Session, *, sku: Sku, order_id: OrderId, envelope: Exi
 
 
 def _show(session: Session, response: Response, envelope: Envelope) -> None:
-    rows: list[tables.Row] = [
+    facts = [
         ("sku", response.sku),
-        ("version", str(response.version)),
         ("on hand", str(response.on_hand)),
         ("reserved", str(response.reserved)),
         ("available", str(response.available)),
-        ("token", response.consistency_token),
-        ("request id", envelope.request_id),
     ]
-    title = "valid; nothing was changed" if envelope.validate_only else "accepted"
-    session.output.message(response, tables.facts(rows, title=title), {"request_id": envelope.request_id})
+    show_accepted(session, response, facts, envelope)

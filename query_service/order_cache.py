@@ -49,7 +49,7 @@ class OrderCache:
 
     async def get(self, order_id: str) -> StoredOrder | Absent | None:
         """The cached view of the order, or that there was none a moment ago; None where the cache is of no use."""
-        order = None if self._bypassed else await self._looking.get(order_id)
+        order = None if self.is_away else await self._looking.get(order_id)
         hit = order is not None
         trace.get_current_span().set_attribute(_HIT, hit)
         self._lookups.add(1, {_HIT: hit})
@@ -87,7 +87,7 @@ class OrderCache:
     async def _asked(self, ask: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
         """What the cache answers; what to do otherwise where it does not, or the key holds something else."""
         async with self._slots:  # who waits for a connection is not told that the cache is slow
-            if self._bypassed:
+            if self.is_away:
                 return otherwise
             try:
                 return await ask()
@@ -100,10 +100,6 @@ class OrderCache:
     @property
     def is_away(self) -> bool:
         """Whether Redis did not answer a moment ago, so that it is not asked."""
-        return self._bypassed
-
-    @property
-    def _bypassed(self) -> bool:
         return self._clock() < self._bypass_until
 
     def _bypass(self, error: RedisError) -> None:
