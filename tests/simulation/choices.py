@@ -28,7 +28,7 @@ class Chooser:
         return options[number]
 
 
-def every_way(play: Callable[[Chooser], None], *, deviations: int) -> int:
+def every_way(play: Callable[[Chooser], object], *, deviations: int) -> int:
     """Plays every course of things with at most so many deviations from the first options; how many there were."""
     played = 0
     for chooser in _ways(play, [], deviations):
@@ -36,7 +36,7 @@ def every_way(play: Callable[[Chooser], None], *, deviations: int) -> int:
     return played
 
 
-def _ways(play: Callable[[Chooser], None], beginning: list[int], left: int) -> Iterator[Chooser]:
+def _ways(play: Callable[[Chooser], object], beginning: list[int], left: int) -> Iterator[Chooser]:
     chooser = Chooser(beginning)
     play(chooser)
     yield chooser

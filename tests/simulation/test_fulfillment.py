@@ -1,6 +1,6 @@
 """Fulfillment in a simulated world: every course of things with few faults, and random ones with many."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orderflow.orders.v1 import order_pb2
 from tests.simulation.choices import Chooser, every_way, on_tape
 from tests.simulation.verdict import check
-from tests.simulation.world import Script, World
+from tests.simulation.world import ACTS, Script, World
 from tests.support.long_form import quick_or_long
 
 ONE = [{"PEN": 3}]
@@ -26,9 +26,9 @@ SCRIPTS = {
 }
 
 
-def played(script: Script, chooser: Chooser, processes: int = 1) -> World:
+def played(script: Script, chooser: Chooser, processes: int = 1, acts: Collection[str] = ACTS) -> World:
     """The world of a script, when nothing happens any more."""
-    world = World(script, chooser, processes=processes)
+    world = World(script, chooser, processes=processes, acts=acts)
     world.play()
     check(world)
     return world
@@ -60,11 +60,13 @@ def test_every_course_with_one_fault(script: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_every_course_with_two_faults(script: str) -> None:
-    if quick_or_long(0, 1) or len(SCRIPTS[script].orders[0]) == 1:
-        assert every_way(lambda chooser: played(SCRIPTS[script], chooser), deviations=2) > 1000
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("act", ["pay", "cancel by hand"])
+@pytest.mark.parametrize("script", ["goes through", "is never paid", "is out of stock"])
+def test_every_course_with_two_faults_or_a_fault_and_what_somebody_does(script: str, act: str) -> None:
+    """In its short form, every course with one."""
+    deviations = quick_or_long(1, 2)
+    assert every_way(lambda chooser: played(SCRIPTS[script], chooser, acts=[act]), deviations=deviations) > 50
 
 
 PIECES = st.integers(0, 4)

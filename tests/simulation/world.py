@@ -4,9 +4,9 @@ No event loop: coroutines are driven by hand, and pause wherever a process can d
 """
 
 import uuid
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -47,9 +47,10 @@ from tests.support.orders import NOW, create, item, money
 PAYMENT_TIME = timedelta(hours=1)
 LOOK_AGAIN = timedelta(hours=6)
 LEASE = timedelta(seconds=15)
+ACTS = frozenset({"cancel by hand", "confirm by hand", "ship by hand", "pay", "refund", "restock", "skew"})
 _MOST_ROUNDS = 1000
 _QUIET_ROUNDS = 4
-"""So often everything that was due was looked at, and nothing came of it: a lease, a pause, a deadline, a look unasked."""
+"""So often everything due was looked at, and nothing came of it: a lease, a pause, a deadline, a look unasked."""
 
 
 class Pause:
@@ -78,8 +79,8 @@ class Row:
     """An open fulfillment, as the table has it."""
 
     due: datetime
+    leased_until: datetime
     hints: int = 1
-    leased_until: datetime = datetime.min.replace(tzinfo=NOW.tzinfo)
 
 
 class PausingRecords(CommandHandler[Fulfillment]):
@@ -113,7 +114,7 @@ class Script:
     """
 
     stock: Mapping[str, int]
-    orders: list[Mapping[str, int]]
+    orders: Sequence[Mapping[str, int]]
     pays: bool = True
     ships: bool = True
 
@@ -124,9 +125,10 @@ class World:
     Args:
         chooser: says what happens where several things may.
         processes: how many there are at a time.
+        acts: what people may do at any moment, each once.
     """
 
-    def __init__(self, script: Script, chooser: Chooser, *, processes: int = 1) -> None:
+    def __init__(self, script: Script, chooser: Chooser, *, processes: int = 1, acts: Collection[str] = ACTS) -> None:
         self.script = script
         self.now = NOW
         self.skew = timedelta()
@@ -142,7 +144,8 @@ class World:
         self.in_flight: list[Callable[[], Outcome]] = []
         self._most_processes = processes
         self._processes: list[Process] = []
-        self._unused = {"cancel by hand", "confirm by hand", "ship by hand", "pay", "refund", "restock", "skew"}
+        self._unused = set(acts)
+        self._paid = False
         for sku, pieces in script.stock.items():
             self._stock(stock_commands.UpdateInventoryRequest(sku=sku, set=pieces))
         self.order_ids = [uuid.UUID(int=number + 1) for number in range(len(script.orders))]
@@ -169,7 +172,7 @@ class World:
         """A message of an order has come, for the first time or again."""
         row = self.rows.get(order_id)
         if row is None:
-            self.rows[order_id] = Row(self.now)
+            self.rows[order_id] = Row(self.now, self.now)
         else:
             row.due, row.hints = min(row.due, self.now), row.hints + 1
 
@@ -379,8 +382,7 @@ class World:
         """Somebody pays what waits for payment, or ships what waits for shipment."""
         for order_id in self.order_ids:
             order, step = self.order(order_id), self.fulfillment(order_id).step
-            if self.script.pays and step == "AWAITING_PAYMENT" and not order.is_paid and "pay" in self._unused:
-                self._unused.discard("pay")
+            if self.script.pays and step == "AWAITING_PAYMENT" and not order.is_paid and not self._paid:
                 self._act("pay")
                 return True
             if self.script.ships and order.status == order_pb2.ORDER_STATUS_CONFIRMED and step == "AWAITING_SHIPMENT":
@@ -390,6 +392,7 @@ class World:
 
     def _act(self, what: str) -> None:
         """Somebody does something with every order; where a rule refuses it, nothing happens."""
+        self._paid |= what == "pay"
         if what == "skew":
             self.skew = self._chooser.choose([timedelta(days=-3), timedelta(days=3)])
             return
