@@ -69,6 +69,12 @@ MESSAGES = {
         f"inventory.v1.{command}Response": "sku version on_hand reserved available consistency_token"
         for command in ("UpdateInventory", "ReserveStock", "ReleaseStock", "CommitStock")
     },
+    "inventory.v1.StockItem": "sku on_hand reserved available version create_time update_time",
+    "inventory.v1.StockItemFilter": "sku_prefix max_available",
+    "inventory.v1.GetStockItemRequest": "sku min_version consistency_tokens",
+    "inventory.v1.GetStockItemResponse": "stock_item freshness",
+    "inventory.v1.ListStockItemsRequest": "filter order_by limit resume_token consistency_tokens",
+    "inventory.v1.ListStockItemsResponse": "stock_items resume_token freshness",
     "fulfillment.v1.RecordProgressRequest": "request_id order_id expected_version validate_only progress",
     "fulfillment.v1.GetFulfillmentRequest": "order_id",
     "fulfillment.v1.GetFulfillmentResponse": (
@@ -93,6 +99,7 @@ SERVICES = {
     ),
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "inventory.v1.InventoryCommandService": "UpdateInventory ReserveStock ReleaseStock CommitStock",
+    "inventory.v1.InventoryQueryService": "GetStockItem ListStockItems",
     "fulfillment.v1.FulfillmentQueryService": "GetFulfillment",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
@@ -109,6 +116,7 @@ STREAMED = {
     "WatchOrders",
     "GetOrderHistory",
     "ListCustomerSummaries",
+    "ListStockItems",
     "ReadLog",
     "ReadAggregate",
     "ListQuarantine",

@@ -2,7 +2,10 @@
 
 import uuid
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from command_service.fulfillment.state import Step
 from command_service.orders.state import Order
@@ -13,7 +16,7 @@ from orderflow.inventory.v1 import events_pb2 as stock_events
 from orderflow.orders.v1 import events_pb2 as order_events
 from orderflow.orders.v1 import order_pb2
 from tests.simulation.world import World
-from tests.support.orders import NOW, folded
+from tests.support.orders import folded
 
 _TYPES = {each.type: each for each in AGGREGATES}
 _TIMED_OUT = "not paid in full by "
@@ -93,10 +96,9 @@ def _check_that_nothing_more_happens(world: World) -> None:
     assert len(world.store.log) == events
 
 
-def _event(recorded: RecordedEvent) -> "object":
+def _event(recorded: RecordedEvent) -> Any:
     return _TYPES[recorded.aggregate_type].events.parse(recorded.event_type, recorded.event_data)
 
 
-def _time(timestamp: "object") -> datetime:
-    moment: datetime = timestamp.ToDatetime(tzinfo=NOW.tzinfo)  # type: ignore[attr-defined]
-    return moment
+def _time(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -53,6 +53,9 @@ _QUIET_ROUNDS = 4
 """So often everything due was looked at, and nothing came of it: a lease, a pause, a deadline, a look unasked."""
 
 
+Found = TypeVar("Found")
+
+
 class Pause:
     """A place where a process may die or be overtaken; answers what the world decided."""
 
@@ -64,12 +67,12 @@ class Pause:
         return decision
 
 
-def now_and_at_once(work: Coroutine[Any, Any, Answer]) -> Answer:
+def now_and_at_once(work: Coroutine[Any, Any, Found]) -> Found:
     """What a coroutine that never waits for anything answers."""
     try:
         work.send(None)
     except StopIteration as done:
-        answer: Answer = done.value
+        answer: Found = done.value
         return answer
     raise AssertionError("it waits for something")
 
@@ -311,21 +314,21 @@ class World:
         return outcome
 
     def _effect(self, order_id: str, call: Call) -> Outcome:
-        named = {"request_id": request_id(order_id, call), "order_id": order_id}
+        named: dict[str, Any] = {"request_id": request_id(order_id, call), "order_id": order_id}
         try:
             match call:
                 case Reserve():
-                    self._stock(stock_commands.ReserveStockRequest(**named, sku=call.sku, quantity=call.quantity))  # type: ignore[arg-type]
+                    self._stock(stock_commands.ReserveStockRequest(**named, sku=call.sku, quantity=call.quantity))
                 case Commit():
-                    self._stock(stock_commands.CommitStockRequest(**named, sku=call.sku))  # type: ignore[arg-type]
+                    self._stock(stock_commands.CommitStockRequest(**named, sku=call.sku))
                 case Release():
-                    self._stock(stock_commands.ReleaseStockRequest(**named, sku=call.sku))  # type: ignore[arg-type]
+                    self._stock(stock_commands.ReleaseStockRequest(**named, sku=call.sku))
                 case Confirm():
-                    self._order(order_commands.ConfirmOrderRequest(**named))  # type: ignore[arg-type]
+                    self._order(order_commands.ConfirmOrderRequest(**named))
                 case Cancel():
                     self._order(
                         order_commands.CancelOrderRequest(
-                            **named,  # type: ignore[arg-type]
+                            **named,
                             expected_version=call.order_version,
                             reason=call.reason,
                         )
@@ -401,21 +404,24 @@ class World:
                 self._stock(stock_commands.UpdateInventoryRequest(sku=sku, adjust=5))
             return
         for order_id in self.order_ids:
-            named = {"order_id": str(order_id)}
-            total = f"{self.order(order_id).total.nanos // 10**9}.00"
-            command: Any = {
-                "pay": lambda n=named, t=total: order_commands.RecordPaymentRequest(
-                    **n, payment_reference="pay", amount=money(t)
-                ),
-                "refund": lambda n=named: order_commands.RecordRefundRequest(
-                    **n, refund_reference="refund", amount=money("1.00")
-                ),
-                "cancel by hand": lambda n=named: order_commands.CancelOrderRequest(**n, reason="by hand"),
-                "confirm by hand": lambda n=named: order_commands.ConfirmOrderRequest(**n),
-                "ship by hand": lambda n=named: order_commands.ShipOrderRequest(**n, tracking_number="T"),
-            }[what]()
             with suppress(ServiceError):
-                self._order(command)
+                self._order(self._command(what, order_id))
+
+    def _command(self, what: str, order_id: uuid.UUID) -> Message:
+        named: dict[str, Any] = {"order_id": str(order_id)}
+        match what:
+            case "pay":
+                total = money(f"{self.order(order_id).total.nanos // 10**9}.00")
+                return order_commands.RecordPaymentRequest(**named, payment_reference="pay", amount=total)
+            case "refund":
+                return order_commands.RecordRefundRequest(**named, refund_reference="refund", amount=money("1.00"))
+            case "cancel by hand":
+                return order_commands.CancelOrderRequest(**named, reason="by hand")
+            case "confirm by hand":
+                return order_commands.ConfirmOrderRequest(**named)
+            case "ship by hand":
+                return order_commands.ShipOrderRequest(**named, tracking_number="T")
+        raise AssertionError(what)
 
     def _let_time_pass(self) -> None:
         """To the next moment at which something is due."""

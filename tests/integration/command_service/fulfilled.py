@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from command_service.aggregate import Aggregate, State
 from command_service.fulfillment.aggregate import NAMING, fulfillment_aggregate
 from command_service.fulfillment.state import Fulfillment
 from command_service.inventory.aggregate import NAMING as STOCK_NAMING
@@ -134,7 +135,7 @@ class Shop:
     def query(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
         with psycopg.connect(self.database.service_url, autocommit=True) as connection:
-            return connection.execute(statement, list(arguments)).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, list(arguments)).fetchall()
 
     async def _order(self, pieces: Mapping[str, int], mode: "order_pb2.FulfillmentMode.ValueType") -> str:
         lines = [item("10.00", sku=sku, quantity=count) for sku, count in pieces.items()]
@@ -149,7 +150,7 @@ class Shop:
             aggregate_id,
         )
 
-    def _folded(self, aggregate: Any, aggregate_id: uuid.UUID) -> Any:
+    def _folded(self, aggregate: Aggregate[State], aggregate_id: uuid.UUID) -> State:
         state = aggregate.initial
         for kind, event_type, data, _ in self._history(aggregate_id):
             state = aggregate.evolve(state, _EVENTS[kind].parse(event_type, data))
