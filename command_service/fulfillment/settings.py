@@ -19,7 +19,8 @@ class FulfillmentSettings(ProcessSettings):
         default="orderflow", pattern="^[A-Za-z0-9._-]+$", description="First part of the topics' names."
     )
     command_service_address: HostPort = Field(
-        default="127.0.0.1:50051", description="The command service, for commands to orders and stock."
+        default="127.0.0.1:50051",
+        description="The command service, for customers, the event log, and what fulfillment commands.",
     )
     command_timeout_seconds: float = Field(
         default=5.0, gt=0, le=60, description="Longest time for one command of fulfillment; then it is given again."

@@ -104,24 +104,17 @@ async def test_the_trace_of_a_command_goes_on_in_what_comes_of_it(shop: Shop) ->
     assert shop.traces(NAMING.id_of(order_id)) == {trace_id}
 
 
-POINTS = ["called", "recorded", "settled", "hinted"]
-
-
-@pytest.mark.parametrize("point", [f"fulfillment.{name}:{times}" for name in POINTS for times in (1, 2)])
+@pytest.mark.parametrize("point", ["called:1", "called:6", "recorded:1", "recorded:7", "settled:2", "hinted:1"])
 async def test_a_process_that_dies_anywhere_is_followed_by_one_that_does_nothing_twice(shop: Shop, point: str) -> None:
     await shop.put(PEN=PIECES, INK=PIECES, CUP=0)
-    with shop.fulfilling(FAIL_POINT=point) as dying:
+    with shop.fulfilling(FAIL_POINT=f"fulfillment.{point}") as dying:
         through, out_of_stock = await shop.order(PEN=3, INK=1), await shop.order(INK=2, CUP=1)
         await shop.pay(through, euros=40)
-        if point == "fulfillment.hinted:2":  # the first batch may have had everything so far
-            await shop.until(through, "AWAITING_SHIPMENT")
-            await shop.ship(through)
         assert await dying.end() == -signal.SIGKILL
     with shop.fulfilling():
         await shop.until(out_of_stock, "CANCELLED")
-        if shop.fulfillment(through).step != "COMPLETED" and not shop.state(through).shipped:
-            await shop.until(through, "AWAITING_SHIPMENT")
-            await shop.ship(through)
+        await shop.until(through, "AWAITING_SHIPMENT")
+        await shop.ship(through)
         await shop.until(through, "COMPLETED")
         await shop.until_nothing_is_open()
     assert_done_once(shop)
@@ -145,7 +138,7 @@ async def test_several_processes_share_the_orders_and_do_nothing_twice(shop: Sho
 
 async def test_all_messages_from_the_beginning_once_more_change_nothing(shop: Shop, topic_prefix: str) -> None:
     await shop.put(PEN=PIECES, INK=0)
-    with shop.fulfilling():
+    with shop.fulfilling() as first:
         shipped, cancelled, waiting = await shop.order(PEN=3), await shop.order(INK=1), await shop.order(PEN=1)
         await shop.pay(shipped, euros=30)
         await shop.until(shipped, "AWAITING_SHIPMENT")
@@ -153,6 +146,8 @@ async def test_all_messages_from_the_beginning_once_more_change_nothing(shop: Sh
         await shop.until(shipped, "COMPLETED")
         await shop.until(cancelled, "CANCELLED")
         await shop.until(waiting, "AWAITING_PAYMENT")
+        first.send(signal.SIGTERM)
+        assert await first.end() == 0  # so that its group has no member, and its offsets can be set
     before = shop.log()
     ends = await asyncio.to_thread(begin_again, topic_prefix)
     with shop.fulfilling():

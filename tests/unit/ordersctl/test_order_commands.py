@@ -11,7 +11,12 @@ from orderflow.common.v1.errors_pb2 import (
     ERROR_REASON_READ_MODEL_UNAVAILABLE,
 )
 from orderflow.orders.v1 import commands_pb2, queries_pb2
-from orderflow.orders.v1.order_pb2 import FULFILLMENT_MODE_AUTOMATIC, ORDER_STATUS_PENDING, ORDER_STATUS_SHIPPED, OrderItem
+from orderflow.orders.v1.order_pb2 import (
+    FULFILLMENT_MODE_AUTOMATIC,
+    ORDER_STATUS_PENDING,
+    ORDER_STATUS_SHIPPED,
+    OrderItem,
+)
 from orderflow.orders.v1.views_pb2 import OrderView
 from service_kit.errors import TryLater
 from tests.unit.ordersctl.conftest import Run
