@@ -2,7 +2,7 @@
 
 ServiceError
 ├── InvalidArgument ── TokenInvalid (service_kit.consistency_token)
-├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable, Overloaded
+├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable ── ReadModelBusy, EventLogUnavailable, Overloaded
 ├── OrderNotFound
 └── StockItemNotFound
 """
@@ -56,6 +56,12 @@ class ReadModelUnavailable(TryLater):
     """Elasticsearch is away, too slow, or holds no index of the read model yet."""
 
     reason = errors_pb2.ERROR_REASON_READ_MODEL_UNAVAILABLE
+
+
+class ReadModelBusy(ReadModelUnavailable):
+    """Elasticsearch is there and refuses more work."""
+
+    reason = errors_pb2.ERROR_REASON_OVERLOADED
 
 
 class Overloaded(TryLater):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, cast
 
 from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError, TransportError
@@ -14,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from query_service.background import Background
 from query_service.deadline import Deadline
-from query_service.errors import ReadModelUnavailable
+from query_service.errors import ReadModelBusy, ReadModelUnavailable
 from query_service.refreshing import refresh
 
 KEEP_ALIVE_SECONDS = 180
@@ -172,6 +173,8 @@ class Index:
             except BadRequestError:
                 raise
             except (ApiError, TransportError, TimeoutError) as error:
+                if isinstance(error, ApiError) and error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                    raise ReadModelBusy(f"the index of {self._name} is asked for more than it can do") from error
                 raise ReadModelUnavailable(
                     f"the index of {self._name} did not answer ({type(error).__name__})"
                 ) from error
