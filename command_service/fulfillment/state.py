@@ -103,7 +103,7 @@ def evolve(before: Fulfillment, event: FulfillmentEvent) -> Fulfillment:  # noqa
         case events.ItemCommitted():
             return after(items=before.with_item(event.sku, Held.COMMITTED))
         case events.FulfillmentCompleted():
-            return after(step=Step.COMPLETED)
+            return after(step=Step.COMPLETED, payment_deadline=None)
         case events.CompensationStarted():
             return after(
                 step=Step.COMPENSATING,
@@ -116,7 +116,7 @@ def evolve(before: Fulfillment, event: FulfillmentEvent) -> Fulfillment:  # noqa
         case events.ItemAbandoned():
             return after(items=before.with_item(event.sku, Held.ABANDONED))
         case events.FulfillmentCancelled():
-            return after(step=Step.CANCELLED)
+            return after(step=Step.CANCELLED, payment_deadline=None)
         case events.AttemptFailed():
             return after(attempts=before.attempts + 1)
     assert_never(event)
