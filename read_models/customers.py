@@ -5,7 +5,7 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from event_schemas.aggregates import CUSTOMER, ORDER, STOCK_ITEM
+from event_schemas.aggregates import CUSTOMER, FULFILLMENT, ORDER, STOCK_ITEM
 from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import customer_pb2, events_pb2
 from read_models import customers_index
@@ -58,5 +58,5 @@ CUSTOMERS = ReadModel(
     view_of=customers_index.view_of,
     parse=customer_pb2.Customer.FromString,
     id_of=attrgetter("customer_id"),
-    ignored=[ORDER, STOCK_ITEM],
+    ignored=[FULFILLMENT, ORDER, STOCK_ITEM],
 )

@@ -18,6 +18,8 @@ DATABASE = "orderflow"
 OWNER_ROLE = "orderflow_owner"
 APP_ROLE = "orderflow_app"
 ADMIN_ROLE = "postgres"
+_PAYMENT_SECONDS = "10"
+"""So that whoever plays with it sees what becomes of an order that nobody pays."""
 
 
 @dataclass(frozen=True)
@@ -142,4 +144,5 @@ class Profile:
             "QUERY_SERVICE_ADDRESS": self.address("query_service"),
             "PROJECTOR_ADDRESS": self.address("projector"),
             "TOKEN_SIGNING_KEY": self.secrets["token_signing_key"],
+            "PAYMENT_TIMEOUT_SECONDS": os.environ.get("PAYMENT_TIMEOUT_SECONDS") or _PAYMENT_SECONDS,
         }
