@@ -67,7 +67,11 @@ class OrderCommandServiceStub:
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
     BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
     ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-    fulfillment is to be automatic and this server does not offer it. The
+    fulfillment is to be automatic and this server does not offer it. An
+    unknown customer is no reason to refuse an order, an erased one is:
+    CUSTOMER_NOT_FOUND. (A server process that used the customer's key a moment
+    before the erasure may accept it for PERSONAL_DATA_KEY_SECONDS more; its
+    address can never be read.) The
     answer is complete enough that nobody has to query at once. Without a
     request id and an order id a repeat creates a second order.
     """
@@ -147,7 +151,11 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
     BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
     ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-    fulfillment is to be automatic and this server does not offer it. The
+    fulfillment is to be automatic and this server does not offer it. An
+    unknown customer is no reason to refuse an order, an erased one is:
+    CUSTOMER_NOT_FOUND. (A server process that used the customer's key a moment
+    before the erasure may accept it for PERSONAL_DATA_KEY_SECONDS more; its
+    address can never be read.) The
     answer is complete enough that nobody has to query at once. Without a
     request id and an order id a repeat creates a second order.
     """
@@ -230,7 +238,11 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
         BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
         ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-        fulfillment is to be automatic and this server does not offer it. The
+        fulfillment is to be automatic and this server does not offer it. An
+        unknown customer is no reason to refuse an order, an erased one is:
+        CUSTOMER_NOT_FOUND. (A server process that used the customer's key a moment
+        before the erasure may accept it for PERSONAL_DATA_KEY_SECONDS more; its
+        address can never be read.) The
         answer is complete enough that nobody has to query at once. Without a
         request id and an order id a repeat creates a second order.
         """
