@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from orderflow.common.v1 import consistency_pb2
 from orderflow.orders.v1 import views_pb2
-from query_service.gathering import Gathering
+from service_kit.gathering import Gathering
 from query_service.stored_order import StoredOrder
 from service_kit.view_cache import Absent, CachedView, Lease, ViewCache
 
