@@ -25,6 +25,7 @@ from query_service.order_pages import PageReader
 from query_service.order_reads import OrderReads
 from query_service.order_stream import OrderStream
 from query_service.past_orders import PastOrders
+from query_service.personal_data import PersonalData
 from query_service.points_in_time import PointsInTime
 from query_service.resume_token import ResumeTokens
 from query_service.search_orders import SearchOrders
@@ -64,7 +65,7 @@ def _servicer(
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
     reads = OrderReads(cache, index, at_once=settings.index_gets_at_once, most_waiting=settings.waiting_index_gets)
-    log = EventLog(commands)
+    log, personal_data = EventLog(commands), PersonalData(commands)
     tokens = ResumeTokens(settings.token_signing_key.get_secret_value(), seconds=settings.resume_token_seconds)
     feed = ChangeFeed(
         changed,
@@ -75,10 +76,10 @@ def _servicer(
     points = PointsInTime(index, wait_seconds=wait_seconds, most_left_open=settings.left_points_in_time)
     stream = OrderStream(points, PageReader(index, page_size=settings.page_size), tokens)
     return OrderQueryServicer(
-        get=GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
+        get=GetOrder(cache, reads, PastOrders(log, personal_data), wait_seconds=wait_seconds),
         list_=ListOrders(stream),
         search=SearchOrders(stream),
-        history=GetOrderHistory(log),
+        history=GetOrderHistory(log, personal_data),
         watch=WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
         summarize=GetCustomerSummary(points, index),
         list_summaries=ListCustomerSummaries(points, index, tokens),

@@ -17,6 +17,7 @@ from query_service.background import Background
 from query_service.deadline import Deadline
 from query_service.errors import ReadModelUnavailable
 from query_service.refreshing import refresh
+from query_service.shown_views import shown
 from query_service.stored_order import StoredOrder
 from read_models.orders_index import view_of
 
@@ -81,7 +82,7 @@ class OrderIndex:
                 raise
         source = found["_source"]
         return StoredOrder(
-            view_of(source),
+            shown(view_of(source)),
             consistency_pb2.READ_SOURCE_READ_MODEL,
             generation=int(found["_index"].rpartition("-")[2]),
             project_time_us=source["project_time_us"],
