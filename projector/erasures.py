@@ -9,11 +9,13 @@ from elasticsearch import AsyncElasticsearch
 from orderflow.customers.v1 import events_pb2
 from projector.aggregate_projection import NO_SKIPS, AggregateProjection, Failures, Skips
 from projector.elasticsearch_errors import as_outage
+from projector.errors import ReadModelAway
 from projector.events import Events, ReadableEvent
 from projector.generations import Generations
 from projector.patience import Patience
 from projector.tracing import Spans
 
+_PAGE = 500
 _log = structlog.get_logger("projector")
 
 
@@ -52,16 +54,30 @@ class Erasures:
         for each in await self._generations.all():
             if each.live or each.mapping_hash == self._generations.mapping_hash:
                 continue
-            with as_outage():
-                answer = await self._elasticsearch.delete_by_query(
-                    index=each.index,
-                    query={"terms": {"customer_id": customer_ids}},
-                    conflicts="proceed",
-                    refresh=True,
-                    ignore_unavailable=True,
-                )
-            if answer["deleted"]:
-                _log.info("erased customers deleted from another mapping", index=each.index, count=answer["deleted"])
+            deleted = 0
+            while some := await self._delete_some(each.index, customer_ids):
+                deleted += some
+            if deleted:
+                _log.info("erased customers deleted from another mapping", index=each.index, count=deleted)
+
+    async def _delete_some(self, index: str, customer_ids: Sequence[str]) -> int:
+        """Deletes some of their documents; how many there were."""
+        with as_outage():
+            found = await self._elasticsearch.search(
+                index=index,
+                query={"terms": {"customer_id": customer_ids}},
+                source=False,
+                size=_PAGE,
+                ignore_unavailable=True,
+                allow_partial_search_results=False,
+            )
+            deletes = [{"delete": {"_id": hit["_id"]}} for hit in found["hits"]["hits"]]
+            if not deletes:
+                return 0
+            answer = await self._elasticsearch.bulk(index=index, operations=deletes, refresh=True)
+        if answer["errors"]:  # of what is gone already there is none
+            raise ReadModelAway(f"{index} does not let documents of erased customers be deleted")
+        return len(deletes)
 
 
 def _erased(events: Mapping[str, Events]) -> Iterator[str]:
