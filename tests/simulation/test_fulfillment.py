@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orderflow.orders.v1 import order_pb2
 from tests.simulation.choices import Chooser, every_way, on_tape
 from tests.simulation.verdict import check
-from tests.simulation.world import ACTS, Script, World
+from tests.simulation.world import ACTS, FAULTS, Script, World
 from tests.support.long_form import quick_or_long
 
 ONE = [{"PEN": 3}]
@@ -23,12 +23,21 @@ SCRIPTS = {
     "two products": Script({"PEN": 5, "INK": 5}, TWO),
     "two products, never paid": Script({"PEN": 5, "INK": 5}, TWO, pays=False),
     "two products, the second out of stock": Script({"PEN": 5, "INK": 0}, TWO),
+    "confirmed by hand, and out of stock": Script(
+        {"PEN": 5, "INK": 0}, TWO, ships=False, before=["pay", "confirm by hand"]
+    ),
 }
 
 
-def played(script: Script, chooser: Chooser, processes: int = 1, acts: Collection[str] = ACTS) -> World:
+def played(
+    script: Script,
+    chooser: Chooser,
+    processes: int = 1,
+    acts: Collection[str] = ACTS,
+    faults: Collection[str] = FAULTS,
+) -> World:
     """The world of a script, when nothing happens any more."""
-    world = World(script, chooser, processes=processes, acts=acts)
+    world = World(script, chooser, processes=processes, acts=acts, faults=faults)
     world.play()
     check(world)
     return world
@@ -45,6 +54,7 @@ def played(script: Script, chooser: Chooser, processes: int = 1, acts: Collectio
         ("two products", "SHIPPED", "COMPLETED"),
         ("two products, never paid", "CANCELLED", "CANCELLED"),
         ("two products, the second out of stock", "CANCELLED", "CANCELLED"),
+        ("confirmed by hand, and out of stock", "CANCELLED", "CANCELLED"),
     ],
 )
 def test_where_nothing_goes_wrong(script: str, status: str, step: str) -> None:
@@ -54,6 +64,7 @@ def test_where_nothing_goes_wrong(script: str, status: str, step: str) -> None:
     assert world.fulfillment(order_id).step == step
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_course_with_one_fault(script: str) -> None:
     assert every_way(lambda chooser: played(SCRIPTS[script], chooser), deviations=1) > 50
@@ -67,6 +78,13 @@ def test_every_course_with_two_faults_or_a_fault_and_what_somebody_does(script: 
     """In its short form, every course with one."""
     deviations = quick_or_long(1, 2)
     assert every_way(lambda chooser: played(SCRIPTS[script], chooser, acts=[act]), deviations=deviations) > 50
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("script", ["is never paid", "two products"])
+def test_every_course_in_which_a_call_takes_effect_only_after_the_order_was_cancelled(script: str) -> None:
+    late = lambda chooser: played(SCRIPTS[script], chooser, acts=["cancel by hand"], faults=["very late"])  # noqa: E731
+    assert every_way(late, deviations=2) > 50
 
 
 PIECES = st.integers(0, 4)

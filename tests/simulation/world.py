@@ -48,6 +48,7 @@ PAYMENT_TIME = timedelta(hours=1)
 LOOK_AGAIN = timedelta(hours=6)
 LEASE = timedelta(seconds=15)
 ACTS = frozenset({"cancel by hand", "confirm by hand", "ship by hand", "pay", "refund", "restock", "skew"})
+FAULTS = frozenset({"die", "freeze", "failed", "answer lost", "late", "very late", "doubled"})
 _MOST_ROUNDS = 1000
 _QUIET_ROUNDS = 4
 """So often everything due was looked at, and nothing came of it: a lease, a pause, a deadline, a look unasked."""
@@ -57,7 +58,11 @@ Found = TypeVar("Found")
 
 
 class Pause:
-    """A place where a process may die or be overtaken; answers what the world decided."""
+    """A place where a process may die or be overtaken; answers what the world decided.
+
+    Args:
+        options: what may become of it here; the first where nothing goes wrong.
+    """
 
     def __init__(self, *options: str) -> None:
         self.options = options
@@ -114,12 +119,14 @@ class Script:
         stock: pieces by SKU; a SKU that is not there is unknown.
         orders: pieces by SKU of each order.
         pays, ships: whether somebody does when the order waits for it.
+        before: what people do with the orders before anything else.
     """
 
     stock: Mapping[str, int]
     orders: Sequence[Mapping[str, int]]
     pays: bool = True
     ships: bool = True
+    before: Sequence[str] = ()
 
 
 class World:
@@ -129,9 +136,18 @@ class World:
         chooser: says what happens where several things may.
         processes: how many there are at a time.
         acts: what people may do at any moment, each once.
+        faults: what may go wrong.
     """
 
-    def __init__(self, script: Script, chooser: Chooser, *, processes: int = 1, acts: Collection[str] = ACTS) -> None:
+    def __init__(
+        self,
+        script: Script,
+        chooser: Chooser,
+        *,
+        processes: int = 1,
+        acts: Collection[str] = ACTS,
+        faults: Collection[str] = FAULTS,
+    ) -> None:
         self.script = script
         self.now = NOW
         self.skew = timedelta()
@@ -148,6 +164,8 @@ class World:
         self._most_processes = processes
         self._processes: list[Process] = []
         self._unused = set(acts)
+        self._faults = frozenset(faults)
+        self._very_late: list[Callable[[], Outcome]] = []
         self._paid = False
         for sku, pieces in script.stock.items():
             self._stock(stock_commands.UpdateInventoryRequest(sku=sku, set=pieces))
@@ -157,6 +175,8 @@ class World:
             mode = order_pb2.FULFILLMENT_MODE_AUTOMATIC
             self._order(create(*lines, order_id=str(order_id), fulfillment_mode=mode))
             self.hint(order_id)
+        for act in script.before:
+            self._act(act)
 
     def order(self, order_id: uuid.UUID) -> Order:
         """An order as it is."""
@@ -187,7 +207,10 @@ class World:
                 continue
             quiet = quiet + 1 if events == len(self.store.log) else 0
             if not self.rows or quiet == _QUIET_ROUNDS:
-                return
+                if not self._very_late:
+                    return
+                self._very_late.pop(0)()
+                quiet = 0
             events = len(self.store.log)
             self._let_time_pass()
         raise AssertionError("it never ends")
@@ -214,7 +237,9 @@ class World:
     def _step(self, process: Process) -> None:
         decision = ""
         if process.at is not None:
-            decision = self._chooser.choose([*process.at.options, "die", "freeze", *sorted(self._unused)])
+            first, *others = process.at.options
+            faults = [each for each in (*others, "die", "freeze") if each in self._faults]
+            decision = self._chooser.choose([first, *faults, *sorted(self._unused)])
             if decision in self._unused:
                 self._unused.discard(decision)
                 self._act(decision)
@@ -287,13 +312,14 @@ class World:
         return self.now + self.skew
 
     async def _database_clock(self) -> datetime:
+        await Pause("go on")
         return self.now
 
     # Calls, as the reconciler's port.
 
     async def make(self, order_id: str, call: Call) -> Outcome:
         """What became of a call, for its caller."""
-        decision = await Pause("answered", "failed", "answer lost", "late", "doubled")
+        decision = await Pause("answered", "failed", "answer lost", "late", "very late", "doubled")
         effect = partial(self._effect, order_id, call)
         failed = Failed(f"UNAVAILABLE: {decision}")
         match decision:
@@ -306,6 +332,9 @@ class World:
                 return failed
             case "late":
                 self.in_flight.append(effect)
+                return failed
+            case "very late":
+                self._very_late.append(effect)
                 return failed
             case _:
                 effect()
