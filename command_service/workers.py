@@ -8,6 +8,7 @@ import socket
 
 from command_service.event_store.schema import migrate
 from command_service.event_store.sharding import agree_on_shards
+from command_service.personal_data.master_key_agreement import agree_on_master_keys
 from command_service.settings import CommandSettings
 from command_service.supervision import FIRST_WORKER_NUMBER, supervise, supervise_fulfillment
 
@@ -23,6 +24,7 @@ async def serve(
     if settings.write_db_owner_url:
         await asyncio.to_thread(migrate, settings.write_db_owner_url, settings.write_db_url)
     await asyncio.to_thread(agree_on_shards, settings.write_db_url, settings.log_shards)
+    await asyncio.to_thread(agree_on_master_keys, settings.write_db_url, settings.master_keys)
     _require_free(settings.grpc_listen_address)
     async with asyncio.TaskGroup() as children:
         if with_relay:

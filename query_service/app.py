@@ -31,6 +31,7 @@ from query_service.order_index import OrderIndex
 from query_service.order_reads import OrderReads
 from query_service.pages import PageReader
 from query_service.past_orders import PastOrders
+from query_service.personal_data import PersonalData
 from query_service.points_in_time import PointsInTime
 from query_service.resume_token import ResumeTokens
 from query_service.search_orders import SearchOrders
@@ -92,7 +93,7 @@ def _orders(
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
     reads = OrderReads(cache, index, at_once=settings.index_gets_at_once, most_waiting=settings.waiting_index_gets)
-    log = EventLog(commands)
+    log, personal_data = EventLog(commands), PersonalData(commands)
     feed = ChangeFeed(
         changed,
         poll_seconds=settings.watch_poll_seconds,
@@ -102,10 +103,10 @@ def _orders(
     points = _points(settings, index, OrdersVisible())
     stream = ChunkStream(points, PageReader(index, page_size=settings.page_size), tokens)
     return OrderQueryServicer(
-        get=GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
+        get=GetOrder(cache, reads, PastOrders(log, personal_data), wait_seconds=wait_seconds),
         list_=ListOrders(stream),
         search=SearchOrders(stream),
-        history=GetOrderHistory(log),
+        history=GetOrderHistory(log, personal_data),
         watch=WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
         summarize=GetCustomerSummary(points, index),
         list_summaries=ListCustomerSummaries(points, index, tokens),

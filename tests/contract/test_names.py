@@ -42,7 +42,7 @@ MESSAGES = {
         "order_id customer_id customer_name customer_email items item_names total_amount status "
         "tracking_number shipping_address address_full cancel_reason fulfillment_mode "
         "estimated_delivery_time create_time update_time confirm_time ship_time deliver_time cancel_time "
-        "version enrichment_state paid_amount refunded_amount customer_version"
+        "version enrichment_state paid_amount refunded_amount customer_version sealed_personal_data"
     ),
     "orders.v1.OrderFilter": "customer_id statuses create_time_range min_total max_total tracking_number",
     "orders.v1.GetOrderRequest": "order_id min_version consistency_tokens at_version as_of_time read_mask",
@@ -99,14 +99,16 @@ SERVICES = {
     ),
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "inventory.v1.InventoryCommandService": "UpdateInventory ReserveStock ReleaseStock CommitStock",
+    "customers.v1.PersonalDataService": "OpenPersonalData",
     "inventory.v1.InventoryQueryService": "GetStockItem ListStockItems",
     "fulfillment.v1.FulfillmentQueryService": "GetFulfillment",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
     "admin.v1.ProjectionAdminService": (
         "ListProjections RebuildProjection GetRebuild RollbackProjection "
-        "ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined"
+        "ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined CheckReadModelErasure"
     ),
+    "admin.v1.PersonalDataAdminService": "CheckLogErasure",
 }
 
 # Streamed methods; all others have one answer.

@@ -147,9 +147,12 @@ class OrderCommandServiceServicer:
     def CreateOrder(self, request, context):
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
         BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-        ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-        enough that nobody has to query at once. Without a request id and an order
-        id a repeat creates a second order.
+        ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+        reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+        process that used the customer's key a moment before the erasure may accept
+        it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
+        answer is complete enough that nobody has to query at once. Without a
+        request id and an order id a repeat creates a second order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,9 +66,12 @@ class OrderCommandServiceStub:
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
     BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-    ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-    enough that nobody has to query at once. Without a request id and an order
-    id a repeat creates a second order.
+    ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+    reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+    process that used the customer's key a moment before the erasure may accept
+    it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
+    answer is complete enough that nobody has to query at once. Without a
+    request id and an order id a repeat creates a second order.
     """
     AddItem: _grpc.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
@@ -148,9 +151,12 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     CreateOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]  # type: ignore[assignment]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
     BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-    ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-    enough that nobody has to query at once. Without a request id and an order
-    id a repeat creates a second order.
+    ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+    reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+    process that used the customer's key a moment before the erasure may accept
+    it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
+    answer is complete enough that nobody has to query at once. Without a
+    request id and an order id a repeat creates a second order.
     """
     AddItem: _aio.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]  # type: ignore[assignment]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
@@ -233,9 +239,12 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_commands_pb2.CreateOrderResponse, _abc.Awaitable[_commands_pb2.CreateOrderResponse]]:
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
         BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
-        ORDER_ALREADY_EXISTS when the chosen id is taken. The answer is complete
-        enough that nobody has to query at once. Without a request id and an order
-        id a repeat creates a second order.
+        ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+        reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+        process that used the customer's key a moment before the erasure may accept
+        it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
+        answer is complete enough that nobody has to query at once. Without a
+        request id and an order id a repeat creates a second order.
         """
 
     @_abc_1.abstractmethod
