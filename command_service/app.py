@@ -29,7 +29,7 @@ from command_service.personal_data.servicer import PersonalDataServicer
 from command_service.relay.admin_servicer import RelayAdminServicer
 from command_service.request import Digests
 from command_service.settings import CommandSettings
-from command_service.supervision import supervise
+from command_service.supervision import supervise, supervise_fulfillment
 from orderflow.admin.v1 import (
     personal_data_admin_service_pb2,
     personal_data_admin_service_pb2_grpc,
@@ -59,9 +59,14 @@ SERVICES = [
 
 
 async def serve(
-    settings: CommandSettings, stop: asyncio.Event, *, with_relay: bool = True, is_worker: bool = False
+    settings: CommandSettings,
+    stop: asyncio.Event,
+    *,
+    with_relay: bool = True,
+    with_fulfillment: bool = True,
+    is_worker: bool = False,
 ) -> None:
-    """Serves commands until `stop` is set; supervises a relay unless told otherwise.
+    """Serves commands until `stop` is set; supervises a relay and fulfillment unless told otherwise.
 
     Args:
         is_worker: one of several that share the port; whoever started them has migrated the schema.
@@ -88,6 +93,8 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             if with_relay:
                 tasks.create_task(supervise("command_service.relay", stop))
+            if with_fulfillment:
+                tasks.create_task(supervise_fulfillment(settings.grpc_listen_address, stop))
             tasks.create_task(keys.keep_settling(stop))
             tasks.create_task(forget_old_requests(database, settings.request_id_days, stop))
             tasks.create_task(server.serve(SERVICES, stop))

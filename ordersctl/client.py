@@ -15,6 +15,7 @@ from orderflow.admin.v1 import (
     relay_admin_service_pb2_grpc,
 )
 from orderflow.customers.v1 import customer_service_pb2_grpc
+from orderflow.fulfillment.v1 import query_service_pb2_grpc as fulfillment_query_service_pb2_grpc
 from orderflow.inventory.v1 import inventory_command_service_pb2_grpc, inventory_query_service_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2_grpc, query_service_pb2_grpc
 from ordersctl.errors import CallFailed, Failure, failure_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # the stubs of grpc.aio exist for type checkers only
     from orderflow.admin.v1.projection_admin_service_pb2_grpc import ProjectionAdminServiceAsyncStub
     from orderflow.admin.v1.relay_admin_service_pb2_grpc import RelayAdminServiceAsyncStub
     from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+    from orderflow.fulfillment.v1.query_service_pb2_grpc import FulfillmentQueryServiceAsyncStub
     from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceAsyncStub
     from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceAsyncStub
     from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceAsyncStub
@@ -113,6 +115,11 @@ class Client:
     def stock_queries(self) -> "InventoryQueryServiceAsyncStub":
         """Shows stock."""
         return inventory_query_service_pb2_grpc.InventoryQueryServiceStub(self._channel(self.addresses.query))
+
+    @cached_property
+    def fulfillments(self) -> "FulfillmentQueryServiceAsyncStub":
+        """Shows how orders are moved on."""
+        return fulfillment_query_service_pb2_grpc.FulfillmentQueryServiceStub(self._channel(self.addresses.query))
 
     @cached_property
     def projections(self) -> "ProjectionAdminServiceAsyncStub":

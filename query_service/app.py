@@ -11,6 +11,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from orderflow.fulfillment.v1 import query_service_pb2 as fulfillment_query_service_pb2
+from orderflow.fulfillment.v1 import query_service_pb2_grpc as fulfillment_query_service_pb2_grpc
 from orderflow.inventory.v1 import inventory_query_service_pb2, inventory_query_service_pb2_grpc
 from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
 from query_service.change_feed import ChangeFeed
@@ -18,6 +20,8 @@ from query_service.changed_orders import ChangedOrders
 from query_service.chunk_stream import ChunkStream
 from query_service.customer_summaries import GetCustomerSummary, ListCustomerSummaries
 from query_service.event_log import EventLog
+from query_service.fulfillment_servicer import FulfillmentQueryServicer
+from query_service.get_fulfillment import GetFulfillment
 from query_service.get_order import GetOrder
 from query_service.index import Index
 from query_service.list_orders import ListOrders
@@ -44,6 +48,7 @@ from service_kit.view_cache import ViewCache
 SERVICES = [
     query_service_pb2.DESCRIPTOR.services_by_name["OrderQueryService"],
     inventory_query_service_pb2.DESCRIPTOR.services_by_name["InventoryQueryService"],
+    fulfillment_query_service_pb2.DESCRIPTOR.services_by_name["FulfillmentQueryService"],
 ]
 
 
@@ -68,6 +73,9 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         query_service_pb2_grpc.add_OrderQueryServiceServicer_to_server(servicer, server.grpc)
         inventory_query_service_pb2_grpc.add_InventoryQueryServiceServicer_to_server(
             _stock(settings, stock, tokens), server.grpc
+        )
+        fulfillment_query_service_pb2_grpc.add_FulfillmentQueryServiceServicer_to_server(
+            FulfillmentQueryServicer(GetFulfillment(EventLog(commands))), server.grpc
         )
         await server.serve(SERVICES, stop)
 

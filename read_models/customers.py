@@ -5,7 +5,7 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from event_schemas.aggregates import CUSTOMER, ORDER, STOCK_ITEM
+from event_schemas.aggregates import CUSTOMER, FULFILLMENT, ORDER, STOCK_ITEM
 from event_schemas.customers import CustomerEvent
 from orderflow.common.v1 import personal_data_pb2
 from orderflow.customers.v1 import customer_pb2, events_pb2
@@ -94,5 +94,5 @@ CUSTOMERS = ReadModel(
     parse=customer_pb2.Customer.FromString,
     id_of=attrgetter("customer_id"),
     personal=PersonalFields(sealed=sealed, opened=opened, bare=bare, tells=tells),
-    ignored=[ORDER, STOCK_ITEM],
+    ignored=[FULFILLMENT, ORDER, STOCK_ITEM],
 )

@@ -6,7 +6,7 @@ from typing import assert_never
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
-from event_schemas.aggregates import ORDER, STOCK_ITEM
+from event_schemas.aggregates import FULFILLMENT, ORDER, STOCK_ITEM
 from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2, personal_data_pb2
 from orderflow.customers.v1 import customer_pb2
@@ -218,5 +218,5 @@ ORDERS = ReadModel(
     personal=PersonalFields(sealed=sealed, opened=opened, bare=bare, tells=tells),
     cache_prefix="order:read:",
     listed_by=["customer_id"],
-    ignored=[STOCK_ITEM],
+    ignored=[FULFILLMENT, STOCK_ITEM],
 )

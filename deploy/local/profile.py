@@ -20,6 +20,8 @@ OWNER_ROLE = "orderflow_owner"
 APP_ROLE = "orderflow_app"
 ADMIN_ROLE = "postgres"
 _SECRETS = (ADMIN_ROLE, OWNER_ROLE, APP_ROLE, "token_signing_key", "master_key")
+_PAYMENT_SECONDS = "10"
+"""So that whoever plays with it sees what becomes of an order that nobody pays."""
 
 
 @dataclass(frozen=True)
@@ -144,5 +146,6 @@ class Profile:
             "QUERY_SERVICE_ADDRESS": self.address("query_service"),
             "PROJECTOR_ADDRESS": self.address("projector"),
             "TOKEN_SIGNING_KEY": self.secrets["token_signing_key"],
+            "PAYMENT_TIMEOUT_SECONDS": os.environ.get("PAYMENT_TIMEOUT_SECONDS") or _PAYMENT_SECONDS,
             "PERSONAL_DATA_MASTER_KEY": base64.b64encode(bytes.fromhex(self.secrets["master_key"])).decode(),
         }

@@ -123,6 +123,8 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert grpcurl.call(queries, "ListCustomerSummaries", {"filter": who, **token})[0]["summaries"]
     assert "DeadlineExceeded" in grpcurl.refused(queries, "WatchOrders", {"filter": who}, seconds=2)
     assert grpcurl.call(customers, "EraseCustomer", who)[0]["version"]
+    fulfillments = "orderflow.fulfillment.v1.FulfillmentQueryService"
+    assert "ORDER_NOT_FOUND" in grpcurl.refused(fulfillments, "GetFulfillment", order)  # nobody moves it on by itself
     assert grpcurl.call("orderflow.customers.v1.PersonalDataService", "OpenPersonalData", {}) == [{}]
     checks = {"PersonalDataAdminService": "CheckLogErasure", "ProjectionAdminService": "CheckReadModelErasure"}
     for admin, check in checks.items():

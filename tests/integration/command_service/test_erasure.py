@@ -154,7 +154,7 @@ async def test_master_keys_are_rotated_by_a_command_while_a_server_that_knows_bo
         "PERSONAL_DATA_FORMER_MASTER_KEYS": MASTER_KEY,
         "PERSONAL_DATA_KEY_SECONDS": "0",
     }
-    with start("--no-relay", **both):
+    with start("--no-relay", fulfillment=False, **both):
         assert await calls.name_of(customer_id) == NAME
         with process("command_service.personal_data", {**start.settings, **both}, "rotate") as rotation:
             assert await rotation.end() == 0

@@ -17,6 +17,7 @@ from orderflow.admin.v1 import (
     relay_admin_service_pb2,
 )
 from orderflow.customers.v1 import customer_service_pb2
+from orderflow.fulfillment.v1 import query_service_pb2 as fulfillment_query_service_pb2
 from orderflow.inventory.v1 import inventory_command_service_pb2, inventory_query_service_pb2
 from orderflow.orders.v1 import command_service_pb2, query_service_pb2
 from service_kit.errors import ServiceError
@@ -27,6 +28,7 @@ _SERVICES: tuple[ServiceDescriptor, ...] = (
     query_service_pb2.DESCRIPTOR.services_by_name["OrderQueryService"],
     customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
     inventory_command_service_pb2.DESCRIPTOR.services_by_name["InventoryCommandService"],
+    fulfillment_query_service_pb2.DESCRIPTOR.services_by_name["FulfillmentQueryService"],
     inventory_query_service_pb2.DESCRIPTOR.services_by_name["InventoryQueryService"],
     relay_admin_service_pb2.DESCRIPTOR.services_by_name["RelayAdminService"],
     personal_data_admin_service_pb2.DESCRIPTOR.services_by_name["PersonalDataAdminService"],
