@@ -29,9 +29,14 @@ class Aggregate(Generic[Event]):
     id_of: Callable[[Event], str]
 
 
+def stock_item_id(sku: str) -> str:
+    """The id of a product's stock item."""
+    return str(uuid5(_STOCK_ITEMS, sku))
+
+
 ORDER: Aggregate[Any] = Aggregate("order", "orders", orders.EVENT_TYPES, attrgetter("order_id"))
 CUSTOMER: Aggregate[Any] = Aggregate("customer", "customers", customers.EVENT_TYPES, attrgetter("customer_id"))
 STOCK_ITEM: Aggregate[Any] = Aggregate(
-    "stock_item", "inventory", inventory.EVENT_TYPES, lambda event: str(uuid5(_STOCK_ITEMS, event.sku))
+    "stock_item", "inventory", inventory.EVENT_TYPES, lambda event: stock_item_id(event.sku)
 )
 AGGREGATES = (ORDER, CUSTOMER, STOCK_ITEM)

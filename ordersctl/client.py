@@ -11,7 +11,7 @@ import grpc
 
 from orderflow.admin.v1 import projection_admin_service_pb2_grpc, relay_admin_service_pb2_grpc
 from orderflow.customers.v1 import customer_service_pb2_grpc
-from orderflow.inventory.v1 import inventory_command_service_pb2_grpc
+from orderflow.inventory.v1 import inventory_command_service_pb2_grpc, inventory_query_service_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2_grpc, query_service_pb2_grpc
 from ordersctl.errors import CallFailed, Failure, failure_of
 from service_kit.grpc_channel import open_channel
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the stubs of grpc.aio exist for type checkers only
     from orderflow.admin.v1.relay_admin_service_pb2_grpc import RelayAdminServiceAsyncStub
     from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceAsyncStub
+    from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceAsyncStub
     from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceAsyncStub
     from orderflow.orders.v1.query_service_pb2_grpc import OrderQueryServiceAsyncStub
 
@@ -97,6 +98,11 @@ class Client:
     def queries(self) -> "OrderQueryServiceAsyncStub":
         """Shows orders."""
         return query_service_pb2_grpc.OrderQueryServiceStub(self._channel(self.addresses.query))
+
+    @cached_property
+    def stock_queries(self) -> "InventoryQueryServiceAsyncStub":
+        """Shows stock."""
+        return inventory_query_service_pb2_grpc.InventoryQueryServiceStub(self._channel(self.addresses.query))
 
     @cached_property
     def projections(self) -> "ProjectionAdminServiceAsyncStub":

@@ -119,11 +119,8 @@ class Filter:
 class Paging:
     """How a list comes."""
 
-    order_by: Annotated[
-        str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
-    ] = ""
     limit: Annotated[
-        int, typer.Option(min=0, max=MOST_INT32, help="How many orders at most; 0: every one, of a search 100.")
+        int, typer.Option(min=0, max=MOST_INT32, help="How many at most; 0: every one, of a search 100.")
     ] = 0
     resume_token: Annotated[
         str, typer.Option("--resume", metavar="TOKEN", help="Go on where an interrupted list stopped.")
@@ -134,6 +131,25 @@ class Paging:
     def request_fields(self) -> dict[str, Any]:
         """The request's fields of the same names."""
         return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPaging(Paging):
+    """How a list of orders comes."""
+
+    order_by: Annotated[
+        str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
+    ] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockPaging(Paging):
+    """How a list of stock items comes."""
+
+    order_by: Annotated[
+        str,
+        typer.Option(metavar="FIELDS", help='Such as "available desc"; also sku, on_hand, create_time, update_time.'),
+    ] = ""
 
 
 def amount_of(text: str, currency: str, option: str) -> Money:

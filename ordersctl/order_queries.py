@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,21 +14,12 @@ from ordersctl import history, tables
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
 from ordersctl.get_order import get_order
-from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, OrderId, Paging, time_of
+from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, OrderId, OrderPaging, time_of
 from ordersctl.output import Rows, printable
+from ordersctl.streamed import show_chunks
 
 app = typer.Typer()
 _MOST_VALUES = 12
-AnyChunk = TypeVar("AnyChunk", bound="Chunk")
-
-
-class Chunk(Protocol):
-    """A part of a streamed list of orders."""
-
-    @property
-    def orders(self) -> Sequence[OrderView]: ...  # noqa: D102
-    @property
-    def resume_token(self) -> str: ...  # noqa: D102
 
 
 @command(
@@ -73,10 +64,11 @@ async def get(
     "order list --status pending --status confirmed --since 2026-07-01 --order-by 'total_amount desc' --limit 20",
     "order list --json | jq -r .order_id",
 )
-async def list_(session: Session, *, asked: Filter, paging: Paging) -> None:
+async def list_(session: Session, *, asked: Filter, paging: OrderPaging) -> None:
     """List orders, newest first, as they arrive."""
     request = queries_pb2.ListOrdersRequest(filter=asked.message(), **paging.request_fields)
-    shown = await _show_orders(session, session.client.stream(session.client.queries.ListOrders, request))
+    chunks = session.client.stream(session.client.queries.ListOrders, request)
+    shown = await show_chunks(session, _rows(session), ((each.orders, each.resume_token) async for each in chunks))
     if not shown and not session.output.as_json:
         session.output.note("no orders")
 
@@ -100,7 +92,7 @@ async def search(
     facet: Annotated[
         list[FacetName] | None, typer.Option(case_sensitive=False, help="Count all found by it; can be repeated.")
     ] = None,
-    paging: Paging,
+    paging: OrderPaging,
 ) -> None:
     """Search orders by text, best match first; case and accents do not matter."""
     request = queries_pb2.SearchOrdersRequest(query=" ".join(words), filter=asked.message(), **paging.request_fields)
@@ -108,14 +100,14 @@ async def search(
     found = 0
     counts: list[queries_pb2.FacetCounts] = []
 
-    async def counted() -> AsyncIterator[queries_pb2.SearchOrdersResponse]:
+    async def counted() -> AsyncIterator[tuple[Sequence[OrderView], str]]:
         nonlocal found
         async for chunk in session.client.stream(session.client.queries.SearchOrders, request):
             found += chunk.total  # in the first chunk only
             counts.extend(chunk.facet_counts)
-            yield chunk
+            yield chunk.orders, chunk.resume_token
 
-    shown = await _show_orders(session, counted())
+    shown = await show_chunks(session, _rows(session), counted())
     if shown < found or not session.output.as_json:
         session.output.note(f"{shown} of {found} found", shown=shown, found=found)
     for each in counts:
@@ -151,17 +143,5 @@ def _note_counts(session: Session, counts: queries_pb2.FacetCounts) -> None:
     session.output.note(text, facet=name, counts=values, others=counts.other_count)
 
 
-async def _show_orders(session: Session, chunks: AsyncIterator[AnyChunk]) -> int:
-    """Shows the orders as they arrive and returns how many there were."""
-    columns = tables.order_columns(session.output.out.width)
-    rows = Rows(session.output, partial(tables.order_rows, columns))
-    resume_token = ""
-    try:
-        async for chunk in chunks:
-            rows.add(chunk.orders)
-            resume_token = chunk.resume_token
-    except CallFailed as failed:
-        raise failed.repeat_with("--resume", resume_token) if resume_token else failed from failed
-    if resume_token:
-        session.output.note(f"more follow: --resume {resume_token}", resume_token=resume_token)
-    return rows.count
+def _rows(session: Session) -> Rows[OrderView]:
+    return Rows(session.output, partial(tables.order_rows, tables.order_columns(session.output.out.width)))

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from orderflow.common.v1.consistency_pb2 import ReadSource, ViewFreshness
 from orderflow.customers.v1.customer_pb2 import Customer
+from orderflow.inventory.v1.stock_item_pb2 import StockItem
 from orderflow.orders.v1.commands_pb2 import CreateOrderResponse
 from orderflow.orders.v1.order_pb2 import OrderItem, OrderStatus
 from orderflow.orders.v1.views_pb2 import OrderView
@@ -25,6 +26,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 _WIDE = 100
 _GAP = 2
 _LEAST_TEXT_WIDTH = 12
+_SKU_WIDTH = 20
+_PIECES_WIDTH = 10
 _TIMES = {
     "created": "create_time",
     "confirmed": "confirm_time",
@@ -175,6 +178,34 @@ def order_rows(columns: Mapping[str, int], orders: Iterable[OrderView], *, heade
             "items": items_text(each.items),
         }
         table.add_row(*(as_text(cells[name]) for name in columns))
+    return table
+
+
+def stock_item(item: StockItem, freshness: ViewFreshness) -> Text:
+    """A stock item."""
+    rows: list[Row] = [
+        ("sku", item.sku),
+        ("version", str(item.version)),
+        ("on hand", str(item.on_hand)),
+        ("reserved", str(item.reserved)),
+        ("available", str(item.available)),
+        ("recorded", time_text(item.create_time)),
+        ("updated", time_text(item.update_time)),
+        ("freshness", _freshness(freshness)),
+    ]
+    return facts(rows)
+
+
+def stock_rows(items: Iterable[StockItem], *, header: bool) -> Table:
+    """A chunk of a list of stock items; widths that hold any, so that all chunks align."""
+    table = Table(box=None, show_header=header, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    table.add_column("sku", width=_SKU_WIDTH, overflow="fold")
+    for name in ("on hand", "reserved", "available"):
+        table.add_column(name, width=_PIECES_WIDTH, justify="right")
+    table.add_column("updated", width=20, no_wrap=True)
+    for each in items:
+        cells = (each.sku, str(each.on_hand), str(each.reserved), str(each.available), time_text(each.update_time))
+        table.add_row(*map(as_text, cells))
     return table
 
 

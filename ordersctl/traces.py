@@ -73,6 +73,7 @@ class Jaeger:
                 found = json.load(answer)["result"]["resourceSpans"]
                 return sorted(_read(found), key=lambda span: span.start)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 404:  # noqa: PLR2004
                 return ()
             raise self._away(f"answers {error.code}") from error

@@ -1,6 +1,7 @@
 """The projection of a read model: brings its aggregates' events into documents and cached views."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic
@@ -8,7 +9,7 @@ from typing import Generic
 from projector.aggregate_projection import NO_SKIPS, Failures, Skips
 from projector.cached_views import CachedViews
 from projector.documents import Documents, Presents, Views
-from projector.enrichment import Enrichment
+from projector.enrichment import Enrichment, Rejections
 from projector.errors import DocumentRejected
 from projector.event_log import EventLog
 from projector.events import Events
@@ -66,14 +67,23 @@ class Projection(Generic[AnyView]):
         failures.update({id_: Failure(at_work.written[id_], cause) for id_, cause in rejected.items()})
         # No conflict has shown whether what is kept of those that were not written is newest.
         self._documents.forget(events.keys() - at_work.written.keys())
-        if self._views is not None:  # unchanged ones, too: a crash may have cut it
-            await self._views.put(await self._documents.read(events.keys()))
-        if self._enrichment is not None:
-            if at_work.owed:
-                self._enrichment.owing.set()
-            for id_, cause in (await self._enrichment.look_again(at_work.unsure, spans)).items():
-                failures.setdefault(id_, Failure(await self.shown_version(id_), cause))
+        # Side by side: in whatever order views come to the cache, it keeps the newest.
+        _, rejections = await asyncio.gather(self._cached(events.keys()), self._looked_at_again(at_work))
+        for id_, cause in rejections.items():
+            failures.setdefault(id_, Failure(await self.shown_version(id_), cause))
         return failures
+
+    async def _cached(self, ids: Collection[str]) -> None:
+        """Puts the views into Redis, unchanged ones, too: a crash may have cut it."""
+        if self._views is not None:
+            await self._views.put(await self._documents.read(ids))
+
+    async def _looked_at_again(self, at_work: "_Work") -> Rejections:
+        if self._enrichment is None:
+            return {}
+        if at_work.owed:
+            self._enrichment.owing.set()
+        return await self._enrichment.look_again(at_work.unsure, at_work.spans)
 
     async def _revised(self, at_work: "_Work", present: Presents[AnyView]) -> Views[AnyView]:
         """The views that change, as they are to be written."""

@@ -17,7 +17,7 @@ from service_kit.consistency_token import TokenInvalid
 from service_kit.metrics import SECONDS_BUCKETS
 from service_kit.telemetry import span_context_of
 
-_AGGREGATE_TYPES = {"order", "customer", "stock_item"}
+_AGGREGATE_TYPES = ("order", "customer", "stock_item")
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 0.2
 """What is kept of the caller's deadline, so that it learns of a wait in vain instead of a deadline missed."""
@@ -33,13 +33,11 @@ Visible = TypeVar("Visible")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The versions that an answer must show, by id.
-
-    Orders show their own changes and their customer's. Stock items show in no order: nothing is to be waited for.
-    """
+    """The versions that an answer must show, by id; of what it does not show at all there is nothing to wait for."""
 
     orders: Mapping[str, int]
     customers: Mapping[str, int]
+    stock_items: Mapping[str, int]
     token_count: int
 
 
@@ -51,7 +49,8 @@ def wanted_by(tokens: Sequence[str]) -> Wanted:
     """
     contents = [_contents(token, f"consistency_tokens[{index}]") for index, token in enumerate(tokens)]
     _link_traces(each.traceparent for each in contents)
-    return Wanted(_versions("order", contents), _versions("customer", contents), len(tokens))
+    orders, customers, stock_items = (_versions(each, contents) for each in _AGGREGATE_TYPES)
+    return Wanted(orders, customers, stock_items, len(tokens))
 
 
 async def wait_until_visible(

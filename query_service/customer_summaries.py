@@ -11,8 +11,8 @@ from orderflow.orders.v1.resume_token_pb2 import ResumeTokenContents
 from query_service import order_filter
 from query_service.consistency import wanted_by
 from query_service.deadline import Deadline
+from query_service.index import Index, PointInTime
 from query_service.order_filter import Condition
-from query_service.order_index import OrderIndex, PointInTime
 from query_service.order_query import summaries_digest
 from query_service.points_in_time import PointsInTime
 from query_service.resume_token import ResumeTokens
@@ -27,7 +27,7 @@ _MOST_CURRENCIES = 300
 class GetCustomerSummary:
     """The use case GetCustomerSummary."""
 
-    def __init__(self, points: PointsInTime, index: OrderIndex) -> None:
+    def __init__(self, points: PointsInTime, index: Index) -> None:
         self._points = points
         self._index = index
 
@@ -52,7 +52,7 @@ class GetCustomerSummary:
 class ListCustomerSummaries:
     """The use case ListCustomerSummaries."""
 
-    def __init__(self, points: PointsInTime, index: OrderIndex, tokens: ResumeTokens) -> None:
+    def __init__(self, points: PointsInTime, index: Index, tokens: ResumeTokens) -> None:
         self._points = points
         self._index = index
         self._tokens = tokens
@@ -105,7 +105,7 @@ class ListCustomerSummaries:
 
 
 async def _summaries(
-    index: OrderIndex, point: PointInTime, admitted: Sequence[Condition], *, after: str, size: int, deadline: Deadline
+    index: Index, point: PointInTime, admitted: Sequence[Condition], *, after: str, size: int, deadline: Deadline
 ) -> list[views_pb2.CustomerSummary]:
     """So many customers whose ids come after one, in order of their id."""
     answer = await index.search(point, _request(admitted, after, size), deadline)

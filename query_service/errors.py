@@ -2,8 +2,9 @@
 
 ServiceError
 ├── InvalidArgument ── TokenInvalid (service_kit.consistency_token)
-├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable, EventLogUnavailable, Overloaded
-└── OrderNotFound
+├── TryLater ── EventualConsistencyTimeout, ReadModelUnavailable ── ReadModelBusy, EventLogUnavailable, Overloaded
+├── OrderNotFound
+└── StockItemNotFound
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,12 @@ class OrderNotFound(ServiceError):
     """There is no such order, or not yet at the moment asked for."""
 
     reason = errors_pb2.ERROR_REASON_ORDER_NOT_FOUND
+
+
+class StockItemNotFound(ServiceError):
+    """No stock was ever recorded for the product."""
+
+    reason = errors_pb2.ERROR_REASON_STOCK_ITEM_NOT_FOUND
 
 
 class EventualConsistencyTimeout(TryLater):
@@ -46,9 +53,15 @@ class EventualConsistencyTimeout(TryLater):
 
 
 class ReadModelUnavailable(TryLater):
-    """Elasticsearch is away, too slow, or holds no index of orders yet."""
+    """Elasticsearch is away, too slow, or holds no index of the read model yet."""
 
     reason = errors_pb2.ERROR_REASON_READ_MODEL_UNAVAILABLE
+
+
+class ReadModelBusy(ReadModelUnavailable):
+    """Elasticsearch is there and refuses more work."""
+
+    reason = errors_pb2.ERROR_REASON_OVERLOADED
 
 
 class Overloaded(TryLater):

@@ -1,9 +1,11 @@
-"""Looks many things up in one round trip: those asked for while one is under way share the next."""
+"""Looks many things up in one round trip: those asked for at about the same moment share one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Generic, TypeVar
+
+from service_kit.arrivals import arrived
 
 Answer = TypeVar("Answer")
 
@@ -22,12 +24,14 @@ class Gathering(Generic[Answer]):
         self._look_up = look_up
         self._most_keys = most_keys
         self._asked: dict[str, list[asyncio.Future[Answer]]] = {}
+        self._waiting = 0
         self._answering: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> Answer:
         """The answer for the key; whatever looking it up raises."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(key, []).append(answer)
+        self._waiting += 1
         if self._answering is None:
             self._answering = asyncio.create_task(self._answer_all())
         return await answer
@@ -35,8 +39,11 @@ class Gathering(Generic[Answer]):
     async def _answer_all(self) -> None:
         try:
             while self._asked:
+                await arrived(lambda: self._waiting, enough=self._most_keys)
                 keys = list(self._asked)[: self._most_keys]
-                await self._answer({key: self._asked.pop(key) for key in keys})
+                asked = {key: self._asked.pop(key) for key in keys}
+                self._waiting -= sum(map(len, asked.values()))
+                await self._answer(asked)
         finally:
             self._answering = None
 

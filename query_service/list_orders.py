@@ -4,15 +4,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from orderflow.orders.v1 import queries_pb2
+from query_service.chunk_stream import ChunkStream
 from query_service.deadline import Deadline
 from query_service.order_query import list_query
-from query_service.order_stream import OrderStream
 
 
 class ListOrders:
     """The use case ListOrders."""
 
-    def __init__(self, stream: OrderStream) -> None:
+    def __init__(self, stream: ChunkStream) -> None:
         self._stream = stream
 
     async def __call__(
@@ -27,7 +27,7 @@ class ListOrders:
         async with aclosing(chunks):
             async for chunk in chunks:
                 response = queries_pb2.ListOrdersResponse(resume_token=chunk.resume_token)
-                for found in chunk.orders:
+                for found in chunk.found:
                     response.orders.add().MergeFromString(found.view)
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from orderflow.common.v1 import consistency_pb2
 from query_service.consistency import Wanted, wait_until_visible
 from query_service.deadline import Deadline
 from query_service.errors import EventualConsistencyTimeout, ReadModelUnavailable
-from query_service.order_index import KEEP_ALIVE_SECONDS, OrderIndex, PointInTime
+from query_service.index import KEEP_ALIVE_SECONDS, Index, PointInTime
+from query_service.visibility import Visibility
 from service_kit.consistency_token import TokenInvalid
 
 
@@ -34,12 +34,14 @@ class PointsInTime:
     """Opens points in time, keeps them alive while their reader is slow, and closes them or leaves them open.
 
     Args:
+        visibility: how to tell whether a point in time shows what is wanted.
         wait_seconds: longest wait for what must be seen.
         most_left_open: how many may stay open after use; the one left longest ago is closed for one more.
     """
 
-    def __init__(self, index: OrderIndex, *, wait_seconds: float, most_left_open: int) -> None:
+    def __init__(self, index: Index, visibility: Visibility, *, wait_seconds: float, most_left_open: int) -> None:
         self._index = index
+        self._visibility = visibility
         self._wait_seconds = wait_seconds
         self._most_left_open = most_left_open
         self._left_open: dict[str, PointInTime] = {}
@@ -117,24 +119,11 @@ class PointsInTime:
     async def _check(self, point: PointInTime, wanted: Wanted, deadline: Deadline) -> None:
         """Returns if the point in time itself holds all that is wanted, whether or not the caller's filter admits it.
 
-        A customer's change is seen when each of the customer's orders shows it.
-
         Raises:
             EventualConsistencyTimeout: naming the first that is not there.
         """
-        if not wanted.orders and not wanted.customers:
-            return
-        answer = await self._index.search(point, _look_for(wanted), deadline)
-        orders = {hit["_id"]: hit["fields"]["version"][0] for hit in answer["hits"]["hits"]}
-        for order_id, version in wanted.orders.items():
-            if orders.get(order_id, 0) < version:
-                raise EventualConsistencyTimeout(f"order/{order_id}", wanted=version, seen=orders.get(order_id, 0))
-        customers = {
-            each["key"]: int(each["oldest"]["value"]) for each in answer["aggregations"]["customers"]["buckets"]
-        }
-        for customer_id, version in wanted.customers.items():
-            if customers.get(customer_id, version) < version:
-                raise EventualConsistencyTimeout(f"customer/{customer_id}", wanted=version, seen=customers[customer_id])
+        if request := self._visibility.request(wanted):
+            self._visibility.check(wanted, await self._index.search(point, request, deadline))
 
     async def _keep_alive(self, point: PointInTime) -> None:
         while True:
@@ -143,22 +132,6 @@ class PointsInTime:
                 await self._index.is_open(point, Deadline(None))
             except ReadModelUnavailable:
                 continue  # the next search says so, unless it is back by then
-
-
-def _look_for(wanted: Wanted) -> dict[str, Any]:
-    """Asks for the versions of the wanted orders, and for the oldest version of each wanted customer in any order."""
-    orders = {"ids": {"values": list(wanted.orders)}}
-    customers = list(wanted.customers)
-    by_customer = {"field": "customer_id", "include": customers, "size": max(1, len(customers))}
-    return {
-        "query": {"bool": {"should": [orders, {"terms": {"customer_id": customers}}]}},
-        "post_filter": orders,
-        "size": len(wanted.orders),
-        "source": False,
-        "docvalue_fields": ["version"],
-        "track_total_hits": False,
-        "aggs": {"customers": {"terms": by_customer, "aggs": {"oldest": {"min": {"field": "customer_version"}}}}},
-    }
 
 
 def _freshness(point: PointInTime, wanted: Wanted, waited: timedelta) -> consistency_pb2.ListFreshness:

@@ -6,10 +6,10 @@ from typing import Any
 
 from orderflow.orders.v1 import queries_pb2
 from query_service import facets
+from query_service.chunk_stream import ChunkStream
 from query_service.deadline import Deadline
 from query_service.highlights import highlights
 from query_service.order_query import search_query
-from query_service.order_stream import OrderStream
 
 _DEFAULT_LIMIT = 100
 
@@ -17,7 +17,7 @@ _DEFAULT_LIMIT = 100
 class SearchOrders:
     """The use case SearchOrders."""
 
-    def __init__(self, stream: OrderStream) -> None:
+    def __init__(self, stream: ChunkStream) -> None:
         self._stream = stream
 
     async def __call__(
@@ -32,7 +32,7 @@ class SearchOrders:
         async with aclosing(chunks):
             async for chunk in chunks:
                 response = queries_pb2.SearchOrdersResponse(resume_token=chunk.resume_token)
-                for found in chunk.orders:
+                for found in chunk.found:
                     view = response.orders.add()
                     view.MergeFromString(found.view)
                     response.highlights.extend(highlights(view, found.marked))

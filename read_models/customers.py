@@ -26,14 +26,6 @@ def evolve(customer: customer_pb2.Customer | None, event: CustomerEvent, version
     return after
 
 
-def passed_over(customer: customer_pb2.Customer, version: int) -> customer_pb2.Customer:
-    """The customer as if its next version, `version`, had changed nothing."""
-    after = customer_pb2.Customer()
-    after.CopyFrom(customer)
-    after.version = version
-    return after
-
-
 def _apply(customer: customer_pb2.Customer, event: CustomerEvent) -> Timestamp:
     """Changes the customer as the event says; answers when the event happened."""
     match event:
@@ -61,7 +53,6 @@ CUSTOMERS = ReadModel(
     aggregate=CUSTOMER,
     id_field="customer_id",
     evolve=evolve,
-    pass_over=passed_over,
     index_body=customers_index.index_body,
     document=customers_index.document,
     view_of=customers_index.view_of,

@@ -29,14 +29,6 @@ def evolve(view: views_pb2.OrderView | None, event: OrderEvent, version: int) ->
     return after
 
 
-def passed_over(view: views_pb2.OrderView, version: int) -> views_pb2.OrderView:
-    """The view as if its next version, `version`, had changed nothing."""
-    after = views_pb2.OrderView()
-    after.CopyFrom(view)
-    after.version = version
-    return after
-
-
 def with_customer(view: views_pb2.OrderView, customer: customer_pb2.Customer | None) -> views_pb2.OrderView:
     """The view with its customer's name and e-mail; with None, that is while the customer is not known, without."""
     enriched = views_pb2.OrderView()
@@ -168,7 +160,6 @@ ORDERS = ReadModel(
     aggregate=ORDER,
     id_field="order_id",
     evolve=evolve,
-    pass_over=passed_over,
     index_body=orders_index.index_body,
     document=orders_index.document,
     view_of=orders_index.view_of,

@@ -1,8 +1,9 @@
 """What a read model consists of, so that what runs and rebuilds read models need not know each of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from event_schemas.aggregates import CUSTOMER, Aggregate
 from orderflow.customers.v1 import customer_pb2
@@ -64,7 +65,6 @@ class ReadModel(Generic[AnyView]):
         aggregate: whose events are folded.
         id_field: a keyword with the aggregate's id.
         evolve: the view with its next event; it never refuses history.
-        pass_over: the view as if its next version, which is given, had changed nothing.
         index_body: settings and mappings of the index, as Elasticsearch takes them at creation. Whoever changes what
             documents hold raises `_meta.documents`, so that an index of earlier ones is known to need a rebuild even
             where its fields are the same.
@@ -81,7 +81,6 @@ class ReadModel(Generic[AnyView]):
     aggregate: Aggregate[Any]
     id_field: str
     evolve: Callable[[AnyView | None, Any, int], AnyView]
-    pass_over: Callable[[AnyView, int], AnyView]
     index_body: Callable[[], dict[str, Any]]
     document: Document[AnyView]
     view_of: Callable[[Mapping[str, Any]], AnyView]
@@ -101,6 +100,12 @@ class ReadModel(Generic[AnyView]):
     def topics(self) -> Sequence[str]:
         """The middle parts of the names of the topics with these events."""
         return [each.topic for each in self.aggregates]
+
+    def pass_over(self, view: AnyView, version: int) -> AnyView:
+        """The view as if its next version, `version`, had changed nothing; the given one stays as it is."""
+        after: Any = deepcopy(view)
+        after.version = version
+        return cast("AnyView", after)
 
     def enrich(self, view: AnyView, customer: customer_pb2.Customer | None) -> AnyView:
         """The view with its customer, None while that is not known; the given one where it shows none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 from importlib.resources import files
+from itertools import islice
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -18,6 +19,8 @@ _LEASE = _SCRIPTS.joinpath("view_lease.lua").read_text()
 _DISCARD_IF_SAME = _SCRIPTS.joinpath("view_discard_if_same.lua").read_text()
 _FIELDS = ("generation", "version", "source_version", "project_time_us", "view", "absent")
 _JITTER = 0.1
+_PUT_AT_ONCE = 50
+"""Views that one call of the script puts: a call costs this side as much as several views, and others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,12 @@ class ViewCache:
         Raises:
             redis.exceptions.RedisError: the cache is away or slow; some may have been put.
         """
+        left = iter(entries.items())
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for view_id, entry in entries.items():
-                await self._put_if_newer(keys=[self._prefix + view_id], args=self._arguments(entry), client=pipeline)
+            while some := dict(islice(left, _PUT_AT_ONCE)):
+                keys = [self._prefix + view_id for view_id in some]
+                arguments = [each for entry in some.values() for each in self._arguments(entry)]
+                await self._put_if_newer(keys=keys, args=arguments, client=pipeline)
             await pipeline.execute()
 
     async def discard(self, view_id: str, entry: CachedView) -> bool:

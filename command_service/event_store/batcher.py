@@ -11,11 +11,11 @@ from opentelemetry import trace
 
 from command_service.errors import Overloaded
 from command_service.event_store.port import Append, Outcome
+from service_kit.arrivals import arrived
 
 MAX_BATCH_COMMANDS = 128
 MAX_BATCH_BYTES = 4_000_000
 _GATHERED = 32
-_QUIET_PASSES = 8
 _RETRY_AFTER = timedelta(milliseconds=200)
 
 Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | Exception]]]
@@ -51,9 +51,7 @@ class Batch:
 class Batcher:
     """Commits appends in batches, without a timer.
 
-    A batch is taken when the event loop has passed a few times without bringing another append, or when enough are
-    there: a batch costs as much as many commands, and a call takes a few passes from its arrival to here. A loop with
-    nothing else to do makes them in microseconds.
+    A batch is taken when the event loop brings no more appends for the moment, or when enough are there.
 
     A batch holds at most one command per aggregate and per request id: two would pass the same head check and then
     fail together on a constraint. The others wait for a later batch. A second lane opens while a whole batch waits:
@@ -110,19 +108,12 @@ class Batcher:
     async def _work(self, commit: Commit) -> None:
         try:
             while self._wants_a_lane(beside=self._lanes - len(self._idle) - 1):
-                await self._gathered()
+                await arrived(self._waiting.__len__, enough=_GATHERED)
                 if not (batch := self._take()):
                     return
                 self._on_stored(await _settle(batch, commit))
         finally:
             self._idle.append(commit)
-
-    async def _gathered(self) -> None:
-        quiet = 0
-        while self._waiting and quiet < _QUIET_PASSES and len(self._waiting) < _GATHERED:
-            before = len(self._waiting)
-            await asyncio.sleep(0)
-            quiet = 0 if len(self._waiting) > before else quiet + 1
 
     def _wants_a_lane(self, *, beside: int) -> bool:
         """Whether there is work for a lane beside those that are running."""

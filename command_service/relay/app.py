@@ -100,5 +100,5 @@ def _connect(url: str, name: str = "orderflow relay") -> Connection:
         tcp_user_timeout=10_000,
         **KEEP_ALIVE,
         application_name=name,
-        options="-c statement_timeout=10s -c jit=off",
+        options="-c statement_timeout=10s -c jit=off -c synchronous_commit=off",
     )

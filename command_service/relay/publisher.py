@@ -20,7 +20,7 @@ CONFIG = {
     "enable.gapless.guarantee": True,
     "acks": "all",
     "message.timeout.ms": 0,  # never: a message that is given up leaves a gap
-    "linger.ms": 5,
+    "linger.ms": 1,
     "compression.type": "lz4",
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 256 * 1024,

@@ -22,6 +22,7 @@ from orderflow.customers.v1 import commands_pb2 as customer_commands
 from orderflow.customers.v1 import queries_pb2 as customer_queries
 from orderflow.events.v1 import event_log_pb2 as log
 from orderflow.inventory.v1 import commands_pb2 as stock
+from orderflow.inventory.v1 import queries_pb2 as stock_queries
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import queries_pb2 as queries
 from orderflow.orders.v1.order_pb2 import OrderItem
@@ -84,6 +85,8 @@ ROLLBACK = rebuild.RollbackProjectionRequest(name="orders")
 LIST_QUARANTINE = quarantine.ListQuarantineRequest()
 GET_QUARANTINED = quarantine.GetQuarantinedRequest(id=f"order/{ID}")
 REPLAY = quarantine.ReplayQuarantinedRequest(id=f"order/{ID}")
+GET_STOCK = stock_queries.GetStockItemRequest(sku="PEN-1")
+LIST_STOCK = stock_queries.ListStockItemsRequest(filter=stock_queries.StockItemFilter(sku_prefix="PEN"))
 SKIP = quarantine.SkipQuarantinedRequest(id=f"order/{ID}", version=3, actor="Ada", reason="Entered twice")
 READ_AGGREGATE = log.ReadAggregateRequest(aggregate_type="order", aggregate_id=ID)
 
@@ -123,9 +126,14 @@ ACCEPTED: list[Case] = [
     (PAY, "payment_reference", "p" * 128),
     (PAY, "amount", euros(0, 1)),
     (SHIP, "tracking_number", "t" * 64),
-    (CANCEL, "reason", "two\nlines"),
+    (CANCEL, "reason", "two\r\nlines,\tone indented"),
     (CANCEL, "reason", "\N{ZERO WIDTH SPACE}.\N{LINE SEPARATOR}"),
     (CANCEL, "reason", "r" * 500),
+    (GET_STOCK, "sku", "ß 筆\N{PENCIL}" * 16),
+    (GET_STOCK, "min_version", 1),
+    (LIST_STOCK, "filter.sku_prefix", "s" * 64),
+    (LIST_STOCK, "filter.max_available", 0),
+    (LIST_STOCK, "order_by", "available desc, sku"),
     (REGISTER, "customer_id", ID.upper()),
     (REGISTER, "name", "n" * 200),
     (REGISTER, "name", "\N{RIGHT-TO-LEFT MARK}\u05d0\u05d3\u05d4 \U0001f469\N{ZERO WIDTH JOINER}\U0001f4bb"),
@@ -165,9 +173,10 @@ ACCEPTED: list[Case] = [
 ]
 
 NOT_IDS = ["order-1", ID[:-1], ID + "0", ID.replace("-", ""), f"{{{ID}}}", f" {ID}", f"{ID}\n"]
-NOT_SKUS = ["", "s" * 65, "a\nb", "a\n", "a\x00", "a\N{LINE SEPARATOR}", "a\N{ZERO WIDTH SPACE}"]
+NOT_SKUS = ["", "s" * 65, "a\nb", "a\n", "a\x00", "a\N{LINE SEPARATOR}", "a\N{ZERO WIDTH SPACE}", "a\u202eb"]
 INVISIBLE = ["\N{ZERO WIDTH SPACE}", "\N{WORD JOINER} \N{SOFT HYPHEN}"]
-NOT_IN_LINES = ["1\n", "1\N{LINE SEPARATOR}2", "1\N{PARAGRAPH SEPARATOR}"]
+DIRECTIONS = [f"a{each}b" for each in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
+NOT_IN_LINES = [*DIRECTIONS, "1\x1b[2J", "1\n", "1\N{LINE SEPARATOR}2", "1\N{PARAGRAPH SEPARATOR}"]
 NOT_LINES = ["", "   ", "\N{NO-BREAK SPACE}", "two\nlines", "end\n", "nul\x00", *NOT_IN_LINES, *INVISIBLE]
 NOT_PRICES = [
     Money(units=4),
@@ -223,7 +232,10 @@ REFUSED: list[Case] = [
     *[(REFUND, "refund_reference", value) for value in ("", "r" * 129, "r\n")],
     *[(REFUND, "amount", value) for value in [None, euros(0), *NOT_PRICES]],
     *[(SHIP, "tracking_number", value) for value in NOT_SKUS],
-    *[(CANCEL, "reason", value) for value in ("", " \n\t", "\N{NO-BREAK SPACE}", "r" * 501, *INVISIBLE)],
+    *[
+        (CANCEL, "reason", value)
+        for value in ("", " \n\t", "\N{NO-BREAK SPACE}", "r" * 501, *INVISIBLE, *DIRECTIONS, "\x1b[2J", "a\x00")
+    ],
     *[(REGISTER, "customer_id", value) for value in NOT_IDS],
     *[(REGISTER, "name", value) for value in [*NOT_LINES, "n" * 201]],
     *[
@@ -271,6 +283,14 @@ REFUSED: list[Case] = [
     (SEARCH, "facets[0]", 5),
     (HISTORY, "after_version", -1),
     *[(SUMMARY, "customer_id", value) for value in ["", *NOT_IDS]],
+    *[(GET_STOCK, "sku", value) for value in NOT_SKUS],
+    *[(GET_STOCK, "min_version", value) for value in (0, -1)],
+    (LIST_STOCK, "filter.sku_prefix", "s" * 65),
+    (LIST_STOCK, "filter.max_available", -1),
+    (LIST_STOCK, "order_by", "available down"),
+    (LIST_STOCK, "limit", -1),
+    (LIST_STOCK, "resume_token", "t" * 16385),
+    *[(query, "consistency_tokens", ["t"] * 101) for query in (GET_STOCK, LIST_STOCK)],
     (READ_LOG, "log_shard", -1),
     (READ_LOG, "after_position", -1),
     (READ_LOG, "aggregate_types[0]", "invoice"),

@@ -69,6 +69,12 @@ MESSAGES = {
         f"inventory.v1.{command}Response": "sku version on_hand reserved available consistency_token"
         for command in ("UpdateInventory", "ReserveStock", "ReleaseStock", "CommitStock")
     },
+    "inventory.v1.StockItem": "sku on_hand reserved available version create_time update_time",
+    "inventory.v1.StockItemFilter": "sku_prefix max_available",
+    "inventory.v1.GetStockItemRequest": "sku min_version consistency_tokens",
+    "inventory.v1.GetStockItemResponse": "stock_item freshness",
+    "inventory.v1.ListStockItemsRequest": "filter order_by limit resume_token consistency_tokens",
+    "inventory.v1.ListStockItemsResponse": "stock_items resume_token freshness",
     "events.v1.RecordedEvent": (
         "position log_shard aggregate_type aggregate_id version event_type event_data metadata record_time"
     ),
@@ -85,6 +91,7 @@ SERVICES = {
     ),
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "inventory.v1.InventoryCommandService": "UpdateInventory ReserveStock ReleaseStock CommitStock",
+    "inventory.v1.InventoryQueryService": "GetStockItem ListStockItems",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
     "admin.v1.ProjectionAdminService": (
@@ -100,6 +107,7 @@ STREAMED = {
     "WatchOrders",
     "GetOrderHistory",
     "ListCustomerSummaries",
+    "ListStockItems",
     "ReadLog",
     "ReadAggregate",
     "ListQuarantine",

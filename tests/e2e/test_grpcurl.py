@@ -134,7 +134,15 @@ def _call_the_stock(grpcurl: GrpcUrl, order_id: str) -> None:
     assert grpcurl.call(stock, "ReserveStock", {**held, "quantity": 2})[0]["reserved"] == "2"
     too_many = {**held, "order_id": str(uuid.uuid4()), "quantity": 2}
     assert "INSUFFICIENT_STOCK" in grpcurl.refused(stock, "ReserveStock", too_many)
-    assert grpcurl.call(stock, "CommitStock", held)[0]["on_hand"] == "1"
+    [committed] = grpcurl.call(stock, "CommitStock", held)
+    assert committed["on_hand"] == "1"
+    queries, token = "orderflow.inventory.v1.InventoryQueryService", committed["consistency_token"]
+    [shown] = grpcurl.call(queries, "GetStockItem", {**item, "consistency_tokens": [token]})
+    [listed] = grpcurl.call(
+        queries, "ListStockItems", {"filter": {"sku_prefix": item["sku"]}, "consistency_tokens": [token]}
+    )
+    assert listed["stock_items"] == [shown["stock_item"]]
+    assert shown["stock_item"]["available"] == "1"
     assert "NOT_ALLOWED_IN_STATUS" in grpcurl.refused(stock, "ReleaseStock", held)
 
 

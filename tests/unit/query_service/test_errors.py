@@ -19,8 +19,10 @@ _REFUSALS = {
     ("name", "reason", "code"),
     [
         ("OrderNotFound", "ORDER_NOT_FOUND", grpc.StatusCode.NOT_FOUND),
+        ("StockItemNotFound", "STOCK_ITEM_NOT_FOUND", grpc.StatusCode.NOT_FOUND),
         ("EventualConsistencyTimeout", "EVENTUAL_CONSISTENCY_TIMEOUT", grpc.StatusCode.UNAVAILABLE),
         ("ReadModelUnavailable", "READ_MODEL_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
+        ("ReadModelBusy", "OVERLOADED", grpc.StatusCode.RESOURCE_EXHAUSTED),
         ("Overloaded", "OVERLOADED", grpc.StatusCode.RESOURCE_EXHAUSTED),
         ("EventLogUnavailable", "STORE_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
     ],
@@ -31,4 +33,4 @@ def test_a_refusal_has_the_contracts_reason_and_code(name: str, reason: str, cod
 
 
 def test_no_refusal_is_missing_here() -> None:
-    assert len(_REFUSALS) == 5
+    assert len(_REFUSALS) == 7

@@ -3,7 +3,7 @@
 import pytest
 
 from orderflow.orders.v1.queries_pb2 import FACET_STATUS, ListOrdersRequest, OrderFilter, SearchOrdersRequest
-from query_service import order_query
+from query_service import query
 from query_service.order_query import list_query, search_query, summaries_digest, watch_digest
 
 _ID = "3f0c9b1e-7c1d-4f7b-9a55-0c6d2f8e4b10"
@@ -55,7 +55,7 @@ def test_another_caller_may_not_continue_either(monkeypatch: pytest.MonkeyPatch)
         ]
 
     own = digests()
-    monkeypatch.setattr(order_query, "_PRINCIPAL", b"somebody else")
+    monkeypatch.setattr(query, "_PRINCIPAL", b"somebody else")
     assert len({*own, *digests()}) == 2 * len(own)
 
 

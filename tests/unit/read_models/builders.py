@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
+from event_schemas.inventory import StockEvent
 from event_schemas.orders import OrderEvent
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import customer_pb2
 from orderflow.customers.v1 import events_pb2 as customer_events
+from orderflow.inventory.v1 import events_pb2 as stock_events
 from orderflow.orders.v1 import events_pb2, order_pb2
 
 ORDER = "0d5f8d0c-7a44-4b3e-9a43-0c2f6f3d1a01"
 CUSTOMER = "5b0c1f7e-1d0e-4a8e-8a57-3f0d3e0e7b02"
+SKU = "TEA-1"
+STOCK_ITEM = "05bf27f1-3571-5810-91ca-bbe01338a9c2"
 _START = datetime(2026, 11, 30, 23, 59, 58, 123456, tzinfo=UTC)
 ADDRESS = address_pb2.Address(
     recipient="Zoë Łukasz",
@@ -133,3 +137,24 @@ def erased() -> customer_events.CustomerErased:
 
 def _personal(name: str, email: str) -> customer_events.CustomerPersonalData:
     return customer_events.CustomerPersonalData(name=name, email=email)
+
+
+def stocked(on_hand: int = 12) -> stock_events.InventoryUpdated:
+    return stock_events.InventoryUpdated(sku=SKU, on_hand=on_hand, adjustment=on_hand, update_time=at(0))
+
+
+def reserved(quantity: int = 5) -> stock_events.StockReserved:
+    return stock_events.StockReserved(sku=SKU, order_id=ORDER, quantity=quantity, reserve_time=at(1))
+
+
+def released(quantity: int = 5) -> stock_events.StockReleased:
+    return stock_events.StockReleased(sku=SKU, order_id=ORDER, quantity=quantity, release_time=at(2))
+
+
+def committed(quantity: int = 5) -> stock_events.StockCommitted:
+    return stock_events.StockCommitted(sku=SKU, order_id=ORDER, quantity=quantity, commit_time=at(3))
+
+
+def one_of_each_of_stock() -> tuple[StockEvent, ...]:
+    """Each event of a stock item, none of which leaves it as it was."""
+    return stocked(11), reserved(), released(), committed()

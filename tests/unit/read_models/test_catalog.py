@@ -1,5 +1,6 @@
 """What all read models have to keep to, so that one runner can run them."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,18 +12,21 @@ from read_models.read_model import ReadModel
 from tests.unit.read_models.builders import (
     CUSTOMER,
     ORDER,
+    STOCK_ITEM,
     created,
     customer,
     erased,
     one_of_each,
+    one_of_each_of_stock,
     registered,
+    stocked,
     updated,
 )
 
-_FIRST: dict[str, Message] = {"order": created(), "customer": registered()}
-_IDS = {"order": ORDER, "customer": CUSTOMER}
+_FIRST: dict[str, Message] = {"order": created(), "customer": registered(), "stock_item": stocked()}
+_IDS = {"order": ORDER, "customer": CUSTOMER, "stock_item": STOCK_ITEM}
 _EVENTS: dict[type[Message], Message] = {
-    type(each): each for each in (*one_of_each(), registered("Ada"), updated(), erased())
+    type(each): each for each in (*one_of_each(), registered("Ada"), updated(), erased(), *one_of_each_of_stock())
 }
 _ALL = [pytest.param(each, id=each.name) for each in READ_MODELS]
 
@@ -63,6 +67,15 @@ def _around(read_model: ReadModel[Any], event: type[Message]) -> tuple[Any, Any]
     """A view whose version counts an event, without and with what the event says."""
     before = _shown(read_model)
     return read_model.pass_over(before, 2), read_model.evolve(before, _EVENTS[event], 2)
+
+
+@pytest.mark.parametrize("read_model", _ALL)
+def test_a_version_that_is_passed_over_changes_nothing_else(read_model: ReadModel[Any]) -> None:
+    view = _shown(read_model)
+    expected = deepcopy(view)
+    expected.version = 2
+    assert read_model.pass_over(view, 2) == expected
+    assert view.version == 1
 
 
 @pytest.mark.parametrize("read_model", _ALL)

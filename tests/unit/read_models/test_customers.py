@@ -40,11 +40,3 @@ def test_name_and_email_are_right_without_what_was_before(version: int) -> None:
     alone, state = customers.evolve(None, _HISTORY[version - 1], version), _STATES[version - 1]
     assert (alone.name, alone.email, alone.version) == (state.name, state.email, version)
     assert alone.HasField("erase_time") == state.HasField("erase_time")
-
-
-def test_a_version_that_is_passed_over_changes_nothing_else() -> None:
-    expected = customer_pb2.Customer()
-    expected.CopyFrom(_STATES[0])
-    expected.version = 2
-    assert customers.passed_over(_STATES[0], 2) == expected
-    assert _STATES[0].version == 1

@@ -127,9 +127,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Without a request id the first attempt may have taken effect: read first.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
-    """The server has as much work or as many watches as it can do, or other
-    commands to the same aggregate were faster again and again; nothing was
-    stored. Retry after the delay in `google.rpc.RetryInfo`.
+    """The server, or the index that it reads, has as much work as it can do, or
+    the server as many watches, or other commands to the same aggregate were
+    faster again and again; nothing was stored. Retry after the delay in
+    `google.rpc.RetryInfo`.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 21
     """The caller is over its own limit of calls. Retry after the delay in
@@ -287,9 +288,10 @@ Retry with backoff and the same request id: it takes effect at most once.
 Without a request id the first attempt may have taken effect: read first.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
-"""The server has as much work or as many watches as it can do, or other
-commands to the same aggregate were faster again and again; nothing was
-stored. Retry after the delay in `google.rpc.RetryInfo`.
+"""The server, or the index that it reads, has as much work as it can do, or
+the server as many watches, or other commands to the same aggregate were
+faster again and again; nothing was stored. Retry after the delay in
+`google.rpc.RetryInfo`.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 21
 """The caller is over its own limit of calls. Retry after the delay in

@@ -897,7 +897,8 @@ class CancelOrderRequest(_message.Message):
     """
     reason: _builtins.str
     """Why, for people. 1-500 characters, not all of them blank or invisible; may
-    have several lines.
+    have several lines. No other control characters, and none that embed,
+    override or isolate the direction of writing.
     """
     def __init__(
         self,

@@ -8,23 +8,22 @@ from typing import Any
 
 from query_service.deadline import Deadline
 from query_service.highlights import marked_texts
-from query_service.order_index import OrderIndex, PointInTime
-from query_service.order_query import OrderQuery
+from query_service.index import Index, PointInTime
+from query_service.query import Query
 
 _FIRST_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class FoundOrder:
-    """An order that was found.
+class Found:
+    """A document that was found.
 
     Args:
-        view: a serialized OrderView.
-        place: its sort values, one for each sort key, without the tiebreak.
+        view: serialized.
+        place: its sort values, one for each sort key, the tiebreak last.
         marked: its texts that matched, see `highlights`.
     """
 
-    order_id: str
     view: bytes
     place: Sequence[Any]
     marked: Sequence[str]
@@ -35,31 +34,30 @@ class Position:
     """Where a list is.
 
     Args:
-        after: the sort values and id of the last order sent; empty at the beginning.
-        left: how many orders may still be sent; None for all.
+        after: the place of the last document sent; empty at the beginning.
+        left: how many may still be sent; None for all.
     """
 
     after: Sequence[Any]
     left: int | None
 
-    def moved(self, orders: Sequence[FoundOrder]) -> "Position":
-        """The position after these orders too."""
-        if not orders:
+    def moved(self, found: Sequence[Found]) -> "Position":
+        """The position after these too."""
+        if not found:
             return self
-        after = (*orders[-1].place, orders[-1].order_id)
-        return Position(after, None if self.left is None else self.left - len(orders))
+        return Position(found[-1].place, None if self.left is None else self.left - len(found))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Consecutive orders.
+    """Consecutive documents.
 
     Args:
         follows: whether the query finds more after them, also beyond its limit.
         answer: of Elasticsearch; on a call's first page it holds what is counted over all pages.
     """
 
-    orders: Sequence[FoundOrder]
+    found: Sequence[Found]
     follows: bool
     answer: Mapping[str, Any]
 
@@ -68,15 +66,15 @@ class PageReader:
     """Reads pages.
 
     Args:
-        page_size: orders in a page; the first is smaller, so that it is there sooner.
+        page_size: documents in a page; the first is smaller, so that it is there sooner.
     """
 
-    def __init__(self, index: OrderIndex, *, page_size: int) -> None:
+    def __init__(self, index: Index, *, page_size: int) -> None:
         self._index = index
         self._page_size = page_size
 
     async def pages(
-        self, query: OrderQuery, point: PointInTime, position: Position, deadline: Deadline
+        self, query: Query, point: PointInTime, position: Position, deadline: Deadline
     ) -> AsyncGenerator[Page, None]:
         """The pages from a position on to the end or the limit; at least one, which may be empty.
 
@@ -87,7 +85,7 @@ class PageReader:
         try:
             while True:
                 page = await ahead
-                position = position.moved(page.orders)
+                position = position.moved(page.found)
                 is_last = not page.follows or position.left == 0
                 if not is_last:
                     ahead = asyncio.create_task(self._read(query.request, point, position, self._page_size, deadline))
@@ -105,9 +103,8 @@ class PageReader:
         continued = {"search_after": position.after} if position.after else {}
         answer = await self._index.search(point, {**request, **continued, "size": size + 1}, deadline)
         hits = answer["hits"]["hits"]
-        key_count = len(request["sort"]) - 1
-        orders = [
-            FoundOrder(hit["_id"], a2b_base64(hit["_source"]["view"]), hit["sort"][:key_count], marked_texts(hit))
-            for hit in hits[:size]
+        key_count = len(request["sort"])  # Elasticsearch adds a tiebreak of its own
+        found = [
+            Found(a2b_base64(hit["_source"]["view"]), hit["sort"][:key_count], marked_texts(hit)) for hit in hits[:size]
         ]
-        return Page(orders, len(hits) > size, answer)
+        return Page(found, len(hits) > size, answer)
