@@ -4,7 +4,7 @@ It forwards bytes, and treats each call as one with many answers, which is the s
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -19,16 +19,17 @@ class FaultyProxy(grpc.GenericRpcHandler):
     """Serves on a free port of the loopback interface.
 
     Args:
-        addresses: where services are, by the last part of their name; `""` for all others.
+        command: `host:port` of the command service.
+        query: `host:port` of the query service, for services whose name says so.
 
     Attributes:
         attempts: how often each call arrived, by its `x-call`.
     """
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
+    def __init__(self, *, command: str, query: str) -> None:
         self.attempts: Counter[str] = Counter()
         self.port = 0
-        self._addresses = addresses
+        self._addresses = {"command": command, "query": query}
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._server: grpc.aio.Server | None = None
 
@@ -77,5 +78,4 @@ class FaultyProxy(grpc.GenericRpcHandler):
             call.cancel()
 
     def _channel(self, method: str) -> grpc.aio.Channel:
-        service = method.split("/")[1].rpartition(".")[2]
-        return self._channels.get(service) or self._channels[""]
+        return self._channels["query" if "QueryService/" in method else "command"]

@@ -12,7 +12,7 @@ from deploy.local.cache import cache_folder
 
 ROOT = Path(__file__).parents[1]
 _CACHE = cache_folder() / "examples"
-_MAVEN = ("mvn", "-B", "-ntp", "-q", f"-Dmaven.repo.local={_CACHE / 'maven'}")
+_MAVEN = ("mvn", "-B", "-ntp", "-q", "-Dstyle.color=never", f"-Dmaven.repo.local={_CACHE / 'maven'}")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Language:
         needs: programs without which it is skipped.
         prepare: commands that generate and build.
         example: the command of its README.
-        runner: the command that plays scenarios; their path comes after it.
+        runner: the command that plays scenarios; `{scenarios}` in it stands for their path.
         variables: of the environment of all of these.
     """
 
@@ -59,12 +59,12 @@ class Language:
 
 
 LANGUAGES = (
-    Language("python", (), (sys.executable, "example.py"), (sys.executable, "conformance.py")),
+    Language("python", (), (sys.executable, "example.py"), (sys.executable, "conformance.py", "{scenarios}")),
     Language(
         "go",
         ("go",),
         ("bin/example",),
-        ("bin/conformance",),
+        ("bin/conformance", "{scenarios}"),
         (("buf", "generate"), ("go", "build", "-o", "bin/", "./example", "./conformance")),
         {
             "GOMODCACHE": str(_CACHE / "go-modules"),
@@ -77,7 +77,7 @@ LANGUAGES = (
         "typescript",
         ("node", "npm"),
         ("npx", "tsx", "src/example.ts"),
-        ("npx", "tsx", "src/conformance.ts"),
+        ("npx", "tsx", "src/conformance.ts", "{scenarios}"),
         (
             ("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"),
             ("npx", "buf", "generate"),
@@ -89,7 +89,7 @@ LANGUAGES = (
         "java",
         ("java", "mvn"),
         (*_MAVEN, "exec:java", "-Dexec.mainClass=orderflow.example.Example"),
-        (*_MAVEN, "exec:java", "-Dexec.mainClass=orderflow.example.Conformance", "-Dexec.args="),
+        (*_MAVEN, "exec:java", "-Dexec.mainClass=orderflow.example.Conformance", "-Dexec.args={scenarios}"),
         ((*_MAVEN, "compile"),),
     ),
 )

@@ -25,6 +25,7 @@ BULK_COUNT = 250
 """Three messages of a list: two breaks."""
 _AT_ONCE = 20
 _OUTPUT_LINES = 30
+_VERDICT = '{"scenario"'
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ async def play(languages: Iterable[Language]) -> list[Result]:
     """Each language's result, one after the other, against the test profile's services."""
     profile = Profile("test")
     addresses = {name: profile.address(f"{name}_service") for name in ("command", "query")}
-    proxy = FaultyProxy({"": addresses["command"], "OrderQueryService": addresses["query"]})
+    proxy = FaultyProxy(**addresses)
     await proxy.start()
     try:
         bulk = await _bulk_customer(addresses)
@@ -92,7 +93,8 @@ class _Run:
             if error := await self._failed(command):
                 return Result(name, failed={"": error}, seconds=time.monotonic() - start)
         start = time.monotonic()
-        done = await asyncio.to_thread(self._language.run, [*self._language.runner, str(SCENARIOS)], self._environment)
+        runner = [word.replace("{scenarios}", str(SCENARIOS)) for word in self._language.runner]
+        done = await asyncio.to_thread(self._language.run, runner, self._environment)
         passed, failed = self._verdicts(done.stdout)
         if done.returncode != 0:
             failed[""] = _ending("the runner failed", done.stdout, done.stderr)
@@ -108,8 +110,9 @@ class _Run:
     def _verdicts(self, output: str) -> tuple[list[str], dict[str, str]]:
         told = {}
         for line in output.splitlines():
-            if line.startswith('{"scenario"'):
-                verdict = json.loads(line)
+            _, found, rest = line.partition(_VERDICT)  # Maven puts the end of a colour before the first
+            if found:
+                verdict = json.loads(found + rest)
                 told[verdict["scenario"]] = "" if verdict["ok"] else f"step {verdict['step']}: {verdict['why']}"
         for scenario in json.loads(SCENARIOS.read_text())["scenarios"]:
             wrong = told.setdefault(scenario["name"], "it was not played") or self._attempts(scenario["steps"])
