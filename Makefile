@@ -37,7 +37,7 @@ clean: ## stops what runs of this work tree and forgets its data
 	@$(STACK) clean --profile test
 
 .PHONY: test
-test: bootstrap ## all tests, on real servers of their own; with make check, what a change must pass; PYTEST_ARGS=... for pytest
+test: bootstrap ## all tests, two at a time, on real servers of their own; with make check, what a change must pass; PYTEST_ARGS=... for pytest
 	@deploy/local/test.sh $(PYTEST_ARGS)
 
 .PHONY: test-long

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from command_service.event_store.port import (
     RequestKey,
     Snapshot,
 )
-from command_service.request import Answer, Request
+from command_service.request import Answer, Digests, Request
 from orderflow.common.v1 import consistency_pb2
 from orderflow.events.v1 import event_log_pb2
 from service_kit import consistency_token
@@ -38,6 +38,7 @@ from service_kit.telemetry import inner_span, traceparent
 ANONYMOUS = "anonymous"
 _ATTEMPTS = 10
 _SNAPSHOT_EVENTS = 30
+_PLAIN_DIGESTS = Digests()
 _RETRY_AFTER = timedelta(milliseconds=200)
 _tracer = trace.get_tracer("command_service")
 
@@ -63,6 +64,8 @@ class CommandHandler(Generic[State]):
         cached_states: how many aggregates' states are kept.
         clock: the present moment, with its time zone.
         new_id: an id for an aggregate that nobody named and that no request id names.
+        digests: of requests.
+        check: what the store refuses of some events, for commands that are only to be checked; raises ServiceError.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class CommandHandler(Generic[State]):
         cached_states: int,
         clock: Callable[[], datetime],
         new_id: Callable[[], uuid.UUID],
+        digests: Digests = _PLAIN_DIGESTS,
+        check: "Callable[[Sequence[Message]], Awaitable[None]] | None" = None,
     ) -> None:
         self._aggregate = aggregate
         self._store = store
@@ -80,6 +85,8 @@ class CommandHandler(Generic[State]):
         self._turns: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
         self._clock = clock
         self._new_id = new_id
+        self._digests = digests
+        self._check = check
         self._overtaken = metrics.get_meter("command_service").create_counter(
             "orderflow.command.overtaken",
             unit="{command}",
@@ -100,6 +107,7 @@ class CommandHandler(Generic[State]):
                 naming=self._aggregate.naming,
                 kind=self._aggregate.name,
                 new_id=self._new_id,
+                digests=self._digests,
             )
             if span.is_recording():
                 span.set_attribute("orderflow.command.type", message.DESCRIPTOR.full_name)
@@ -163,6 +171,8 @@ class CommandHandler(Generic[State]):
         if self._aggregate.is_foreign(loaded.history):
             raise self._aggregate.id_taken(str(request.aggregate_id))
         if request.command.validate_only:
+            if self._check is not None:
+                await self._check(decision.events)
             return self._answer(request, decision.after, decision.before.version, token="")
         if not decision.events and request.key is None:
             return self._accepted(request, decision)

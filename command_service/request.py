@@ -1,6 +1,7 @@
 """A command on its way through the handler: named, keyed for repeats, with what the caller expects."""
 
 import hashlib
+import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,24 @@ from command_service.naming import Naming
 from service_kit.errors import FieldViolation
 
 Answer = TypeVar("Answer", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Makes the digests by which a repeat of a request is told from another request with its id.
+
+    Args:
+        key: without it, who reads a digest can try out what little a request may say of a person, until it matches.
+        key_id: names the key; digests of different keys are not compared.
+    """
+
+    key: bytes = b""
+    key_id: str = ""
+
+    def of(self, message: Message) -> bytes:
+        """A parsed request's digest."""
+        content = message.SerializeToString(deterministic=True)
+        return hmac.digest(self.key, content, "sha256") if self.key else hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +63,10 @@ class Request(Generic[Answer]):
         naming: Naming,
         kind: str,
         new_id: Callable[[], uuid.UUID],
+        digests: Digests,
     ) -> "Request[Answer]":
         """The request that a message makes."""
-        key = _key(message, principal)
+        key = _key(message, principal, digests)
         aggregate_id, message = naming.find(message, kind=kind, principal=principal, new_id=new_id)
         return cls(message, aggregate_id, principal, key, answer)
 
@@ -74,17 +94,18 @@ class Request(Generic[Answer]):
         return remembered.response
 
 
-def _key(message: Any, principal: str) -> RequestKey | None:
+def _key(message: Any, principal: str, digests: Digests) -> RequestKey | None:
     if not message.request_id or message.validate_only:
         return None
-    digest = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
-    return RequestKey(principal, message.request_id, digest, _contract_version(message.DESCRIPTOR))
+    contract_version = _contract_version(message.DESCRIPTOR, digests.key_id)
+    return RequestKey(principal, message.request_id, digests.of(message), contract_version)
 
 
 @cache
-def _contract_version(command: Descriptor) -> str:
-    """Names the command and the contract that a digest was made by: a newer one may serialize it otherwise."""
-    return f"{command.full_name}@{hashlib.sha256(command.file.serialized_pb).hexdigest()[:16]}"
+def _contract_version(command: Descriptor, key_id: str) -> str:
+    """Names the command, and the contract and key that a digest was made by: a newer one may serialize it otherwise."""
+    contract = hashlib.sha256(command.file.serialized_pb).hexdigest()[:16]
+    return f"{command.full_name}@{contract}{key_id and '/'}{key_id}"
 
 
 def _command_of(contract_version: str) -> str:

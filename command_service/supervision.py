@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import structlog
 
@@ -13,18 +13,27 @@ from service_kit.settings import prometheus_port
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 _LONG_RUN_SECONDS = 30.0
+_EVERYWHERE = {"0.0.0.0", "[::]"}  # noqa: S104 -- only compared with
 _log = structlog.get_logger("command_service.supervision")
 
 
-async def supervise(module: str, stop: asyncio.Event, arguments: Sequence[str] = (), *, number: int = 1) -> None:
+RELAY_NUMBER, FULFILLMENT_NUMBER, FIRST_WORKER_NUMBER = 1, 2, 3
+"""Of the children of a command server; see `supervise`."""
+
+
+async def supervise(
+    module: str, stop: asyncio.Event, *, number: int = RELAY_NUMBER, settings: Mapping[str, str] | None = None
+) -> None:
     """Runs `python -m MODULE --supervised` until `stop` is set; starts it again, ever slower, if it ends before.
 
     A fresh interpreter, never a fork: gRPC does not survive one.
 
     Args:
         number: of the child, from 1: by so many its page of metrics, if there are such, is beyond its parent's port.
+        settings: of the child, over those of this process.
     """
-    environment = {**os.environ, "OTEL_EXPORTER_PROMETHEUS_PORT": str(prometheus_port() + number)}
+    own = {"OTEL_EXPORTER_PROMETHEUS_PORT": str(prometheus_port() + number), **(settings or {})}
+    environment = {**os.environ, **own}
     pause = _FIRST_PAUSE_SECONDS
     stopped = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
@@ -35,7 +44,6 @@ async def supervise(module: str, stop: asyncio.Event, arguments: Sequence[str] =
             "-m",
             module,
             "--supervised",
-            *arguments,
             stdin=asyncio.subprocess.PIPE,
             env=environment,
         )
@@ -50,3 +58,19 @@ async def supervise(module: str, stop: asyncio.Event, arguments: Sequence[str] =
         pause = _FIRST_PAUSE_SECONDS if ran_long else min(pause * 2, _LONGEST_PAUSE_SECONDS)
         _log.error("a child ended; starting it again", module=module, status=child.returncode, in_seconds=pause)
         await asyncio.wait({stopped}, timeout=pause)
+
+
+async def supervise_fulfillment(listen_address: str, stop: asyncio.Event) -> None:
+    """Runs the fulfillment process until `stop` is set.
+
+    Args:
+        listen_address: where its parent, or that one's workers, serve the commands that it gives.
+    """
+    host, _, port = listen_address.rpartition(":")
+    address = f"127.0.0.1:{port}" if host in _EVERYWHERE else listen_address
+    await supervise(
+        "command_service.fulfillment",
+        stop,
+        number=FULFILLMENT_NUMBER,
+        settings={"COMMAND_SERVICE_ADDRESS": address},
+    )

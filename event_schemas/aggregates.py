@@ -6,10 +6,11 @@ from operator import attrgetter
 from typing import Any, Generic
 from uuid import UUID, uuid5
 
-from event_schemas import customers, inventory, orders
+from event_schemas import customers, fulfillment, inventory, orders
 from event_schemas.event_types import Event, EventTypes
 
 _STOCK_ITEMS = UUID("73746f63-6b5f-5974-a56d-000000000001")  # as the contract of their events says
+_FULFILLMENTS = UUID("66756c66-696c-5c6d-856e-740000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,10 @@ CUSTOMER: Aggregate[Any] = Aggregate("customer", "customers", customers.EVENT_TY
 STOCK_ITEM: Aggregate[Any] = Aggregate(
     "stock_item", "inventory", inventory.EVENT_TYPES, lambda event: stock_item_id(event.sku)
 )
-AGGREGATES = (ORDER, CUSTOMER, STOCK_ITEM)
+FULFILLMENT: Aggregate[Any] = Aggregate(
+    "fulfillment",
+    "fulfillment",
+    fulfillment.EVENT_TYPES,
+    lambda event: str(uuid5(_FULFILLMENTS, event.order_id)),
+)
+AGGREGATES = (ORDER, CUSTOMER, STOCK_ITEM, FULFILLMENT)

@@ -8,6 +8,7 @@ from ordersctl import (
     canary,
     customers,
     demo,
+    fulfillment,
     operations,
     order_changes,
     order_commands,
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
     app.add_typer(_orders(), name="order")
     app.add_typer(customers.app, name="customer")
     app.add_typer(stock.app, name="stock")
+    app.add_typer(fulfillment.app, name="fulfillment")
     app.add_typer(_projections(), name="projection")
     app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(operations.relay, name="relay")

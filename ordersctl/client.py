@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import grpc
 
-from orderflow.admin.v1 import projection_admin_service_pb2_grpc, relay_admin_service_pb2_grpc
+from orderflow.admin.v1 import (
+    personal_data_admin_service_pb2_grpc,
+    projection_admin_service_pb2_grpc,
+    relay_admin_service_pb2_grpc,
+)
 from orderflow.customers.v1 import customer_service_pb2_grpc
+from orderflow.fulfillment.v1 import query_service_pb2_grpc as fulfillment_query_service_pb2_grpc
 from orderflow.inventory.v1 import inventory_command_service_pb2_grpc, inventory_query_service_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2_grpc, query_service_pb2_grpc
 from ordersctl.errors import CallFailed, Failure, failure_of
 from service_kit.grpc_channel import open_channel
 
 if TYPE_CHECKING:  # the stubs of grpc.aio exist for type checkers only
+    from orderflow.admin.v1.personal_data_admin_service_pb2_grpc import PersonalDataAdminServiceAsyncStub
     from orderflow.admin.v1.projection_admin_service_pb2_grpc import ProjectionAdminServiceAsyncStub
     from orderflow.admin.v1.relay_admin_service_pb2_grpc import RelayAdminServiceAsyncStub
     from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+    from orderflow.fulfillment.v1.query_service_pb2_grpc import FulfillmentQueryServiceAsyncStub
     from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceAsyncStub
     from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceAsyncStub
     from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceAsyncStub
@@ -90,6 +97,11 @@ class Client:
         return inventory_command_service_pb2_grpc.InventoryCommandServiceStub(self._channel(self.addresses.command))
 
     @cached_property
+    def personal_data(self) -> "PersonalDataAdminServiceAsyncStub":
+        """Shows whether personal data is gone from the command side."""
+        return personal_data_admin_service_pb2_grpc.PersonalDataAdminServiceStub(self._channel(self.addresses.command))
+
+    @cached_property
     def relay(self) -> "RelayAdminServiceAsyncStub":
         """Shows the relay."""
         return relay_admin_service_pb2_grpc.RelayAdminServiceStub(self._channel(self.addresses.command))
@@ -105,18 +117,32 @@ class Client:
         return inventory_query_service_pb2_grpc.InventoryQueryServiceStub(self._channel(self.addresses.query))
 
     @cached_property
+    def fulfillments(self) -> "FulfillmentQueryServiceAsyncStub":
+        """Shows how orders are moved on."""
+        return fulfillment_query_service_pb2_grpc.FulfillmentQueryServiceStub(self._channel(self.addresses.query))
+
+    @cached_property
     def projections(self) -> "ProjectionAdminServiceAsyncStub":
         """Shows the projections."""
         return projection_admin_service_pb2_grpc.ProjectionAdminServiceStub(self._channel(self.addresses.projector))
 
-    async def call(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
+    async def call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        *,
+        longest: float = 0.0,
+    ) -> Response:
         """One answer.
+
+        Args:
+            longest: seconds that it may take where that is more than other answers may.
 
         Raises:
             CallFailed: the call was refused or failed.
         """
         try:
-            return await method(request, timeout=self.timeout)
+            return await method(request, timeout=max(self.timeout, longest))
         except grpc.aio.AioRpcError as error:
             raise CallFailed(failure_of(error)) from error
 

@@ -1,17 +1,24 @@
 """`ordersctl customer ...`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich import box
+from rich.table import Table
 
+from orderflow.admin.v1.erasure_pb2 import CheckLogErasureRequest, CheckReadModelErasureRequest, ErasureFinding
 from orderflow.customers.v1 import commands_pb2, queries_pb2
 from ordersctl import tables
 from ordersctl.accepted import show_accepted
 from ordersctl.command import Session, command
+from ordersctl.exit_codes import FAILED
 from ordersctl.options import Envelope, ExistingEnvelope
+from ordersctl.output import Rows
 
-app = typer.Typer(no_args_is_help=True, help="Register, change and show customers.")
+app = typer.Typer(no_args_is_help=True, help="Register, change, erase and show customers.")
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The customer: a UUID.")]
+_LONGEST_CHECK = 600.0
 
 
 @command(app, "register", "customer register --name 'Zoë Berg' --email zoe@example.org")
@@ -46,6 +53,48 @@ async def update(
     )
     response = await session.client.command(session.client.customers.UpdateCustomer, request)
     show_accepted(session, response, [("customer", response.customer_id)], envelope)
+
+
+@command(app, "erase", "customer erase CUSTOMER_ID")
+async def erase(session: Session, *, customer_id: CustomerId, envelope: ExistingEnvelope) -> None:
+    """Erase a customer's personal data, for good: name, e-mail address, and their orders' shipping addresses."""
+    request = commands_pb2.EraseCustomerRequest(**envelope.request_fields, customer_id=customer_id)
+    response = await session.client.command(session.client.customers.EraseCustomer, request)
+    show_accepted(session, response, [("customer", response.customer_id)], envelope)
+
+
+@command(app, "erasure-check", "customer erasure-check CUSTOMER_ID")
+async def erasure_check(session: Session, *, customer_id: CustomerId) -> None:
+    """Show, store by store, what is left of an erased customer; exits with 4 if anything is.
+
+    The whole event log is read for it, which takes minutes where that is long. Just after an erasure give queries some
+    seconds to follow.
+    """
+    client = session.client
+    log = await client.call(
+        client.personal_data.CheckLogErasure, CheckLogErasureRequest(customer_id=customer_id), longest=_LONGEST_CHECK
+    )
+    views = await client.call(
+        client.projections.CheckReadModelErasure,
+        CheckReadModelErasureRequest(customer_id=customer_id),
+        longest=_LONGEST_CHECK,
+    )
+    rows = Rows(session.output, _finding_table)
+    rows.add([*log.findings, *views.findings])
+    if any(each.remaining_count for each in (*log.findings, *views.findings)):
+        raise typer.Exit(FAILED)
+
+
+def _finding_table(findings: Sequence[ErasureFinding], *, header: bool) -> Table:
+    table = Table("store", "place", box=box.SIMPLE_HEAD, show_header=header, pad_edge=False)
+    for name in ("looked at", "left"):
+        table.add_column(name, justify="right")
+    table.add_column("what was found", overflow="fold")
+    for each in findings:
+        style = "red" if each.remaining_count else ""
+        counts = (str(each.examined_count), str(each.remaining_count))
+        table.add_row(*map(tables.as_text, (each.store, each.place, *counts, each.detail)), style=style)
+    return table
 
 
 @command(app, "get", "customer get CUSTOMER_ID")

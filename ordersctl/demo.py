@@ -1,4 +1,4 @@
-"""`ordersctl demo`: the life of two orders, as commands and then as queries show it."""
+"""`ordersctl demo`: the life of two orders, as commands and then as queries show it, and of three by themselves."""
 
 import asyncio
 import sys
@@ -21,6 +21,7 @@ from ordersctl.client import AnyCommand
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
 from ordersctl.exit_codes import FAILED
+from ordersctl.fulfillment_demo import Scenes
 from ordersctl.order_commands import ShippingAddress
 from ordersctl.trace_commands import JaegerUrl, show_tree, until_complete
 from ordersctl.traces import Jaeger
@@ -56,6 +57,7 @@ async def demo(
 ) -> None:
     """Play the life of two orders, show what queries then see, and how to go on by hand.
 
+    Three other orders move on by themselves meanwhile, and what becomes of them is shown.
     Where Jaeger is named, the first order's trace is drawn at the end.
     Exits with 0 only if everything was as expected.
     """
@@ -65,6 +67,7 @@ async def demo(
     with telemetry("ordersctl") if jaeger else nullcontext():
         await journey.commands()
         await journey.queries()
+        await journey.fulfillment()
     if jaeger:
         await journey.draw_trace(Jaeger(jaeger, session.settings.timeout))
     journey.say_how_to_go_on(grpcurl)
@@ -77,6 +80,7 @@ class Journey:
     def __init__(self, session: Session) -> None:
         self._client = session.client
         self._out = session.output.out
+        self._scenes = Scenes(session.client, self)
         self._surprises: list[str] = []
         self._customer_id = ""
         self._first_token = ""
@@ -88,6 +92,7 @@ class Journey:
         self._heading("Commands", self._client.addresses.command)
         orders = self._client.orders
         await self._register()
+        await self._scenes.begin()
         first = await self._create(_TORCHES, _POT)
         await self._time_visibility(first)
         self._first_token = first.consistency_token
@@ -104,6 +109,11 @@ class Journey:
         self._cancelled = await self._send(orders.CancelOrder, cancellation)
         await self._try_to_cancel_the_delivered_order()
 
+    async def fulfillment(self) -> None:
+        """Shows what becomes of orders that move on by themselves."""
+        self._heading("Fulfillment", "of orders that move on by themselves")
+        await self._scenes.play()
+
     async def queries(self) -> None:
         """Shows what the query side shows of it."""
         self._heading("Queries", self._client.addresses.query)
@@ -112,13 +122,13 @@ class Journey:
         tokens = [self._delivered.consistency_token, self._cancelled.consistency_token]
         listed = await self._list(queries_pb2.ListOrdersRequest(filter=asked, consistency_tokens=tokens))
         newest_first = [self._cancelled.order_id, self._delivered.order_id]
-        self._expect("the customer's orders, newest first", [each.order_id for each in listed], newest_first)
+        self.expect("the customer's orders, newest first", [each.order_id for each in listed], newest_first)
         search = queries_pb2.SearchOrdersRequest(query=_WORDS, filter=asked, consistency_tokens=tokens)
         found = await self._found(search)
         self._asked("SearchOrders", f'for "{_WORDS}"')
         for each in found:
-            self._detail(f"{each.customer_name}: {tables.items_text(each.items)}")
-        self._expect("orders found", [each.order_id for each in found], [self._delivered.order_id])
+            self.detail(f"{each.customer_name}: {tables.items_text(each.items)}")
+        self.expect("orders found", [each.order_id for each in found], [self._delivered.order_id])
 
     async def draw_trace(self, jaeger: Jaeger) -> None:
         """Draws what the first order's creation set off, once it has come to the index."""
@@ -127,7 +137,7 @@ class Journey:
         spans = await until_complete(jaeger, trace_id, "bulk", limit=self._client.timeout)
         if spans:
             show_tree(self._out, jaeger, trace_id, spans)
-        self._expect("the trace's services", {each.service for each in spans} >= _TRACED, wanted=True)
+        self.expect("the trace's services", {each.service for each in spans} >= _TRACED, wanted=True)
 
     def say_how_to_go_on(self, grpcurl: str) -> None:
         """Prints lines to try by hand."""
@@ -159,7 +169,7 @@ class Journey:
             response = await self._client.command(self._client.customers.RegisterCustomer, request)
         self._customer_id = response.customer_id
         self._accepted("RegisterCustomer", f"{_NAME} <{_EMAIL}>", start)
-        self._detail(f"customer {self._customer_id}")
+        self.detail(f"customer {self._customer_id}")
 
     async def _create(self, *items: tuple[str, str, int, str]) -> commands_pb2.CreateOrderResponse:
         lines = [
@@ -171,8 +181,8 @@ class Journey:
         )
         created = await self._send(self._client.orders.CreateOrder, request)
         delivery = tables.time_text(created.estimated_delivery_time)
-        self._detail(f"order {created.order_id}, {tables.items_text(lines)}")
-        self._detail(f"estimated delivery {delivery}")
+        self.detail(f"order {created.order_id}, {tables.items_text(lines)}")
+        self.detail(f"estimated delivery {delivery}")
         return created
 
     async def _time_visibility(self, created: commands_pb2.CreateOrderResponse) -> None:
@@ -185,8 +195,8 @@ class Journey:
                 order_until_visible(self._client, created.order_id, created.consistency_token),
                 until_visible(lambda: self._found(request), limit=self._client.timeout),
             )
-        self._detail(f"after the answer: readable by id in {readable:.0f} ms, searchable in {searchable:.0f} ms")
-        self._expect("the new order, searched", [each.order_id for each in found], [created.order_id])
+        self.detail(f"after the answer: readable by id in {readable:.0f} ms, searchable in {searchable:.0f} ms")
+        self.expect("the new order, searched", [each.order_id for each in found], [created.order_id])
 
     async def _try_to_cancel_the_delivered_order(self) -> None:
         request = commands_pb2.CancelOrderRequest(**_new(order_id=self._delivered.order_id, reason="too late"))
@@ -200,7 +210,7 @@ class Journey:
             )
             line = Text(f"  {tables.as_text(failed.failure.line)}", style="dim")
             self._out.print(line, soft_wrap=not self._out.is_terminal)
-        self._expect("cancelling the delivered order", reason, _REFUSAL)
+        self.expect("cancelling the delivered order", reason, _REFUSAL)
 
     async def _get(self) -> None:
         token = self._delivered.consistency_token
@@ -208,10 +218,10 @@ class Journey:
         view = response.order
         self._asked("GetOrder", f"with the token of DeliverOrder, {milliseconds:.0f} ms")
         self._out.print(tables.order(view, response.freshness), soft_wrap=True)
-        self._expect("version", view.version, self._delivered.version)
-        self._expect("status", view.status, self._delivered.status)
-        self._expect("total", money.show(view.total_amount), f"{_TOTAL} {_CURRENCY}")
-        self._expect("customer's name", view.customer_name, _NAME)
+        self.expect("version", view.version, self._delivered.version)
+        self.expect("status", view.status, self._delivered.status)
+        self.expect("total", money.show(view.total_amount), f"{_TOTAL} {_CURRENCY}")
+        self.expect("customer's name", view.customer_name, _NAME)
 
     async def _list(self, request: queries_pb2.ListOrdersRequest) -> list[OrderView]:
         self._asked("ListOrders", "of the customer, streamed")
@@ -242,17 +252,24 @@ class Journey:
         took = f"  {(time.monotonic() - start) * 1000:.0f} ms"
         self._out.print(Text.assemble(("✓ ", "green"), f"{name:<18}", what, (took, "dim")))
 
+    def happened(self, name: str, what: str) -> None:
+        """Shows what came of something."""
+        line = Text.assemble(("✓ ", "green"), f"{name:<18}", tables.as_text(what))
+        self._out.print(line, soft_wrap=not self._out.is_terminal)
+
     def _asked(self, name: str, what: str) -> None:
         self._out.print(Text.assemble(("• ", "cyan"), f"{name:<18}", what))
 
-    def _detail(self, text: str) -> None:
+    def detail(self, text: str) -> None:
+        """Shows more of what was shown last."""
         self._out.print(Text(f"  {tables.as_text(text)}", style="dim"))
 
     def _heading(self, name: str, address: str = "") -> None:
         self._out.print()
         self._out.print(Text.assemble((name, "bold"), (f"  {address}", "dim")))
 
-    def _expect(self, what: str, found: object, wanted: object) -> None:
+    def expect(self, what: str, found: object, wanted: object) -> None:
+        """Keeps it where something is not as it should be."""
         if found != wanted:
             self._surprises.append(f"{what}: {found}, not {wanted}")
 

@@ -33,6 +33,13 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Fulfillment(StrEnum):
+    """Who moves an order on, as people type it."""
+
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+
+
 class FacetName(StrEnum):
     """Facets as people type them."""
 

@@ -10,12 +10,12 @@ from google.protobuf.message import Message
 
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.orders.v1 import commands_pb2
-from orderflow.orders.v1.order_pb2 import OrderItem
+from orderflow.orders.v1.order_pb2 import FulfillmentMode, OrderItem
 from ordersctl import tables
 from ordersctl.client import AnyCommand
 from ordersctl.command import Session, command
 from ordersctl.errors import CallFailed
-from ordersctl.options import MOST_INT32, Currency, Envelope, ExistingEnvelope, OrderId, Wait, amount_of
+from ordersctl.options import MOST_INT32, Currency, Envelope, ExistingEnvelope, Fulfillment, OrderId, Wait, amount_of
 from ordersctl.visibility import order_until_visible
 
 app = typer.Typer()
@@ -59,6 +59,7 @@ class ShippingAddress:
     'order create --customer ID --item "TEA-1:Green tea:2:19.99" --item CUP-7:Cup:1:8.50 --currency EUR --wait',
     "order create --customer ID --item TEA-1:Matcha:1:19.99 --recipient 'Zoë Berg' --street 'Kanalweg 3'"
     " --postal-code 10115 --city Berlin --country DE",
+    "order create --customer ID --item TEA-1:Matcha:1:19.99 --fulfillment automatic",
 )
 async def create(
     session: Session,
@@ -70,6 +71,10 @@ async def create(
     ],
     currency: Currency = "EUR",
     order_id: Annotated[str, typer.Option(metavar="ID", help="A UUID.", show_default="the server chooses")] = "",
+    fulfillment: Annotated[
+        Fulfillment,
+        typer.Option(case_sensitive=False, help="Who moves it on: you by commands, or the fulfillment process."),
+    ] = Fulfillment.MANUAL,
     wait: Wait = False,
     address: ShippingAddress,
     envelope: Envelope,
@@ -81,6 +86,7 @@ async def create(
         customer_id=customer,
         items=[_item(text, currency, "--item") for text in item],
         shipping_address=address.message(),
+        fulfillment_mode=FulfillmentMode.Value(f"FULFILLMENT_MODE_{fulfillment.name}"),
     )
     await _accept(session, session.client.orders.CreateOrder, request, wait=wait)
     if address == ShippingAddress():

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 
+from orderflow.admin.v1 import erasure_pb2, projection_admin_service_pb2_grpc, quarantine_pb2, rebuild_pb2
 from orderflow.admin.v1 import projection_admin_service_pb2 as pb
-from orderflow.admin.v1 import projection_admin_service_pb2_grpc, quarantine_pb2, rebuild_pb2
+from projector.erasure_check import ReadModelErasureCheck
 from projector.projections import Projections
 from service_kit.grpc_layers import Context
 
@@ -11,8 +12,9 @@ from service_kit.grpc_layers import Context
 class ProjectionAdminServicer(projection_admin_service_pb2_grpc.ProjectionAdminServiceServicer):
     """Serves the operators."""
 
-    def __init__(self, projections: Projections) -> None:
+    def __init__(self, projections: Projections, erasure_check: ReadModelErasureCheck) -> None:
         self._projections = projections
+        self._erasure_check = erasure_check
 
     async def ListProjections(self, request: pb.ListProjectionsRequest, context: Context) -> pb.ListProjectionsResponse:
         """Lists the projections that this projector runs."""
@@ -68,3 +70,10 @@ class ProjectionAdminServicer(projection_admin_service_pb2_grpc.ProjectionAdminS
             request.projection, request.id, request.version, request.actor, request.reason
         )
         return quarantine_pb2.SkipQuarantinedResponse(entry=entry)
+
+    async def CheckReadModelErasure(
+        self, request: erasure_pb2.CheckReadModelErasureRequest, context: Context
+    ) -> erasure_pb2.CheckReadModelErasureResponse:
+        """What the read models hold of a customer."""
+        findings = await self._erasure_check.of(request.customer_id.lower())
+        return erasure_pb2.CheckReadModelErasureResponse(findings=findings)

@@ -16,9 +16,11 @@ from redis.backoff import NoBackoff
 from orderflow.admin.v1 import projection_admin_service_pb2, projection_admin_service_pb2_grpc
 from projector.admin_servicer import ProjectionAdminServicer
 from projector.customers import Customers
+from projector.erasure_check import ReadModelErasureCheck
 from projector.event_log import EventLog
 from projector.freshness import FreshnessMetrics
 from projector.neighbors import Neighbors
+from projector.personal_data import PersonalData
 from projector.place import Place, placed
 from projector.projections import Projections
 from projector.rebuild.log_reader import LogReader
@@ -49,7 +51,9 @@ async def serve(
         runners = [Runner(each, stop) for each in places]
         FreshnessMetrics([each.reading for each in runners], neighbors.meter)
         server = GrpcServer(settings, {"elasticsearch": partial(_check, places), "kafka": places[0].offsets.check})
-        servicer = ProjectionAdminServicer(Projections(runners))
+        quarantine_index = f"{settings.read_index_prefix}-quarantine"
+        erasure_check = ReadModelErasureCheck(places, neighbors.elasticsearch, quarantine_index)
+        servicer = ProjectionAdminServicer(Projections(runners), erasure_check)
         projection_admin_service_pb2_grpc.add_ProjectionAdminServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([_SERVICE], stop))
@@ -87,6 +91,11 @@ async def connected(settings: ProjectorSettings) -> AsyncIterator[Neighbors]:
                 timeout_seconds=settings.customer_timeout_seconds,
                 pause_seconds=settings.customer_pause_seconds,
                 cached=settings.cached_customers,
+            ),
+            PersonalData(
+                commands,
+                timeout_seconds=settings.customer_timeout_seconds,
+                pause_seconds=settings.customer_pause_seconds,
             ),
             EventLog(commands, timeout_seconds=settings.event_log_timeout_seconds),
             LogReader(commands, timeout_seconds=settings.event_log_timeout_seconds),

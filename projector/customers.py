@@ -56,9 +56,13 @@ class Customers:
         return {**kept, **await self.get(ids - kept.keys())}
 
     def keep(self, customers: CustomersById) -> None:
-        """Remembers customers, unless newer ones are."""
+        """Remembers customers, unless newer ones are; of one whose name is sealed, that what it remembers is old."""
         for id_, customer in customers.items():
-            if id_ not in self._cache or self._cache[id_].version < customer.version:
+            if id_ in self._cache and self._cache[id_].version >= customer.version:
+                continue
+            if customer.HasField("sealed_personal_data"):
+                self._cache.pop(id_, None)
+            else:
                 self._cache[id_] = customer
 
     async def _ask(self, ids: Iterable[str]) -> CustomersById:

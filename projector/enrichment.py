@@ -19,10 +19,16 @@ a write D of a document that takes a customer from a look-up before it, which ma
 - The marks are the list of what is to be completed: it is as durable as the documents. Each process searches for
   them when it begins, after each time that it has made some, and now and then, as others may have died.
 - A customer version in a document never becomes a lower one.
+
+What an order's or a customer's own events hold sealed is opened in the same look, or not at all: until then the
+document has it sealed, and says so by a mark of its own. An address that was opened before its customer was erased is
+another thing that a look has taken from an older customer: with the erased one it goes, by the same argument. What a
+customer's event says sealed is not read from it: its documents are looked up, or marked.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic
 
@@ -32,11 +38,13 @@ from projector.cached_views import CachedViews
 from projector.customers import Customers, CustomersById
 from projector.documents import Documents, Page, Presents, Views
 from projector.errors import CustomersAway, DocumentRejected
+from projector.personal_data import PersonalData
 from projector.tracing import Spans, beside_all, under_each
-from read_models.read_model import AnyView, CustomerEnrichment
+from read_models.read_model import AnyView, ReadModel
 
 _CUSTOMERS_A_SEARCH = 100
 _OWNER = "customer_id"
+_MARKS = ("SEALED", "PENDING")
 
 Rejections = Mapping[str, DocumentRejected]
 
@@ -47,19 +55,21 @@ class Enrichment(Generic[AnyView]):
     `owing` is set when documents are left pending because their customers could not be looked up.
 
     Args:
-        shown: how views show customers.
         views: None where the read model has none in Redis.
     """
 
     def __init__(
         self,
-        shown: CustomerEnrichment[AnyView],
+        read_model: ReadModel[AnyView],
         documents: Documents[AnyView],
         views: CachedViews[AnyView] | None,
         customers: Customers,
+        personal_data: PersonalData,
     ) -> None:
         self.owing = asyncio.Event()
-        self._shown = shown
+        self._read_model = read_model
+        self._shown = read_model.enrichment
+        self._personal_data = personal_data
         self._documents = documents
         self._views = views
         self._customers = customers
@@ -72,16 +82,17 @@ class Enrichment(Generic[AnyView]):
         try:
             with under_each(_of(spans, views), "enrich"):
                 customers = await self._customers.known(self._owners(views))
+                opened = await self._personal_data.opened(self._read_model, views)
         except CustomersAway:
             return None
-        return {id_: self._enriched(view, customers) for id_, view in views.items()}
+        return {id_: self._enriched(view, customers) for id_, view in opened.items()}
 
     async def look_again(self, ids: Collection[str], spans: Spans) -> Rejections:
         """Brings documents to their customers as these are now, or marks them; answers what is rejected."""
         if not ids:
             return {}
         with beside_all(_of(spans, ids), "look at customers again"):
-            return await self._bring(ids, {}, spans)
+            return (await self._bring(ids, {}, spans)).rejected
 
     async def follow(self, told: CustomersById, spans: Spans) -> Mapping[str, DocumentRejected]:
         """Brings customers' documents to these customers, or newer ones; answers the customers of what is rejected."""
@@ -92,31 +103,38 @@ class Enrichment(Generic[AnyView]):
             async for page in self._written_with(portion):
                 self._documents.forget(page.keys())  # it may be another process that has written them since
                 page_spans = {id_: spans.get(customer_id, ()) for id_, customer_id in page.items()}
-                for id_, cause in (await self._bring(page.keys(), told, page_spans)).items():
+                for id_, cause in (await self._bring(page.keys(), told, page_spans)).rejected.items():
                     rejected[page[id_]] = cause
         return rejected
 
     async def complete(self) -> int:
-        """Completes pending documents, but for those whose customers do not exist; answers how many.
+        """Completes pending documents, but for those that only lack a customer who does not exist; answers how many.
 
         Raises:
             CustomersAway: the rest cannot be looked up now.
         """
         completed = 0
         await self._documents.refresh()
-        async for page in self._documents.pages({"term": {"enrichment": "PENDING"}}, _OWNER):
-            existing = await self._customers.get(page.values())
-            found = [id_ for id_, customer_id in page.items() if customer_id in existing]
-            self._documents.forget(found)  # it may be another process that has marked them
-            completed += len(found) - len(await self._bring(found, {}, {}))
+        for mark in _MARKS:
+            async for page in self._documents.pages({"term": {"enrichment": mark}}, _OWNER):
+                found = list(page) if mark == "SEALED" else await self._with_existing_customers(page)
+                self._documents.forget(found)  # it may be another process that has marked them
+                brought = await self._bring(found, {}, {})
+                if brought.away:
+                    raise CustomersAway("what is sealed cannot be opened now")
+                completed += len(found) - len(brought.rejected)
         return completed
+
+    async def _with_existing_customers(self, page: Page) -> list[str]:
+        existing = await self._customers.get(page.values())
+        return [id_ for id_, customer_id in page.items() if customer_id in existing]
 
     def _written_with(self, versions: Mapping[str, int]) -> AsyncIterator[Page]:
         """Pages of the customers' documents that have these customer versions or older ones."""
         theirs = [_with_customer(id_, version) for id_, version in versions.items()]
         return self._documents.pages({"bool": {"should": theirs}}, _OWNER)
 
-    async def _bring(self, ids: Collection[str], told: CustomersById, spans: Spans) -> Rejections:
+    async def _bring(self, ids: Collection[str], told: CustomersById, spans: Spans) -> "_Brought":
         """Brings documents to their customers as these are now or, without a look-up, are told to be; caches them.
 
         It looks up what it has read, each time that it reads.
@@ -129,11 +147,12 @@ class Enrichment(Generic[AnyView]):
             try:
                 with under_each(_of(spans, views) if told else (), "enrich"):
                     customers = await self._customers.get(self._owners(views))
+                    opened = await self._personal_data.opened(self._read_model, views)
             except CustomersAway:
                 away = True
                 after = {id_: self._followed(view, told) if told else self._marked(view) for id_, view in views.items()}
             else:
-                after = {id_: self._brought(view, customers, told) for id_, view in views.items()}
+                after = {id_: self._brought(view, customers, told) for id_, view in opened.items()}
             return {id_: view for id_, view in after.items() if view is not views[id_]}
 
         rejected = await self._documents.update(ids, revise, spans)
@@ -141,13 +160,15 @@ class Enrichment(Generic[AnyView]):
             self.owing.set()
         if self._views is not None:
             await self._views.put(await self._documents.read([id_ for id_ in ids if id_ not in rejected]))
-        return rejected
+        return _Brought(rejected, away)
 
     def _owners(self, views: Views[AnyView]) -> Iterator[str]:
-        return map(self._shown.customer_id, views.values())
+        return map(self._shown.customer_id, views.values()) if self._shown else iter(())
 
     def _enriched(self, view: AnyView, customers: CustomersById) -> AnyView:
         """The view with its customer, unless that is not known, or older than the view's."""
+        if self._shown is None:
+            return view
         customer = customers.get(self._shown.customer_id(view))
         if customer is None or customer.version < self._shown.customer_version(view):
             return view
@@ -155,6 +176,8 @@ class Enrichment(Generic[AnyView]):
 
     def _brought(self, view: AnyView, customers: CustomersById, told: CustomersById) -> AnyView:
         """The view with its customer as it was looked up after the view was read; the given view where that has it."""
+        if self._shown is None:
+            return view
         id_ = self._shown.customer_id(view)
         customer, other = customers.get(id_), told.get(id_)
         if other is not None and (customer is None or customer.version < other.version):
@@ -168,17 +191,38 @@ class Enrichment(Generic[AnyView]):
         return self._enriched(view, customers)
 
     def _followed(self, view: AnyView, told: CustomersById) -> AnyView:
-        """The view with the customer that an event told of, if that is newer; where the view is marked, it stays so."""
+        """The view with the customer that an event told of, if that is newer; where the view is marked, it stays so.
+
+        Of a customer whose name the event holds sealed it is marked.
+        """
+        if self._shown is None:
+            return view
         customer = told.get(self._shown.customer_id(view))
         if customer is None or customer.version <= self._shown.customer_version(view):
             return view
+        if customer.HasField("sealed_personal_data"):
+            return self._marked(view)
         after = self._shown.with_customer(view, customer)
         keeps_mark = self._shown.is_pending(view) and not self._shown.is_erased(after)
         return self._shown.pending(after) if keeps_mark else after
 
     def _marked(self, view: AnyView) -> AnyView:
+        if self._shown is None:
+            return view
         is_settled = self._shown.is_pending(view) or self._shown.is_erased(view)
         return view if is_settled else self._shown.pending(view)
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What became of documents that were to be brought to their customers.
+
+    Args:
+        away: their customers could not be looked up, so that they are marked instead.
+    """
+
+    rejected: Rejections
+    away: bool
 
 
 def _of(spans: Spans, ids: Collection[str]) -> Iterator[Span]:

@@ -16,6 +16,7 @@ from projector.cached_views import CachedViews
 from projector.customer_changes import CustomerChanges
 from projector.documents import Documents
 from projector.enrichment import Enrichment
+from projector.erasures import Erasures
 from projector.errors import Outage
 from projector.generations import Generation
 from projector.handler import BatchHandler
@@ -39,7 +40,7 @@ class Projecting(Generic[AnyView]):
 
     Args:
         views: None where the read model has none in Redis.
-        enrichment: None where its views show no customers.
+        enrichment: None where its views show no customers, and nothing personal.
     """
 
     projections: AggregateProjections
@@ -61,12 +62,16 @@ def projecting(place: Place[AnyView], generation: Generation, patience: Patience
         cached=neighbors.settings.cached_documents,
         now_us=now_us,
     )
-    shown = read_model.enrichment
-    enrichment = Enrichment(shown, documents, views, neighbors.customers) if shown else None
+    enrichment = None
+    if read_model.enrichment or read_model.personal:
+        enrichment = Enrichment(read_model, documents, views, neighbors.customers, neighbors.personal_data)
     own = Projection(read_model, documents, neighbors.event_log, patience, views=views, enrichment=enrichment)
     projections: dict[str, AggregateProjection] = {read_model.aggregate.type: own}
-    if enrichment is not None:
+    if enrichment is not None and read_model.enrichment:
         projections[CUSTOMER.type] = CustomerChanges(enrichment)
+    if CUSTOMER.type in projections:
+        followed = projections[CUSTOMER.type]
+        projections[CUSTOMER.type] = Erasures(followed, neighbors.elasticsearch, place.generations, patience)
     quarantine = place.quarantine(generation)
     replays = Replays(read_model, quarantine, projections, neighbors.event_log, patience, now_us=now_us)
     return Projecting(projections, views, enrichment, quarantine, replays)

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from projector.customers import Customers
 from projector.event_log import EventLog
+from projector.personal_data import PersonalData
 from projector.rebuild.log_reader import LogReader
 from projector.settings import ProjectorSettings
 
@@ -27,6 +28,7 @@ class Neighbors:
     redis: "Redis"
     commands: grpc.aio.Channel
     customers: Customers
+    personal_data: PersonalData
     event_log: EventLog
     log: LogReader
     meter: Meter

@@ -24,7 +24,7 @@ class Projection(Generic[AnyView]):
 
     Args:
         views: None where the read model has none in Redis.
-        enrichment: None where its views show no customers.
+        enrichment: None where its views show no customers, and nothing personal.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ class Quarantine:
             if "error" in each:
                 raise ReadModelAway(each["error"]["type"])
             if each["found"]:
-                record = ParseDict(each["_source"], Record())
+                record = read_record(each["_source"])
                 read[each["_id"]] = record, State(each["_seq_no"], each["_primary_term"])
         found = {
             id_: _found(read.get(self._own(id_)), read.get(self._common(id_)))
@@ -220,7 +220,7 @@ class Quarantine:
             hits = response["hits"]["hits"]
             if not hits:
                 return
-            entries = [ParseDict(hit["_source"], Record()).entry for hit in hits]
+            entries = [read_record(hit["_source"]).entry for hit in hits]
             found = await self.look([entry.id for entry in entries])
             yield [
                 found[entry.id].record.entry
@@ -277,6 +277,11 @@ class Quarantine:
             except BadRequestError as error:
                 if error.error != "resource_already_exists_exception":
                     raise
+
+
+def read_record(source: Mapping[str, Any]) -> Record:
+    """The record in a document of the quarantine's index."""
+    return ParseDict({name: source[name] for name in _FIELDS if name in source}, Record())
 
 
 def _found(own: tuple[Record, State] | None, common: tuple[Record, State] | None) -> Found:

@@ -11,6 +11,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from orderflow.fulfillment.v1 import query_service_pb2 as fulfillment_query_service_pb2
+from orderflow.fulfillment.v1 import query_service_pb2_grpc as fulfillment_query_service_pb2_grpc
 from orderflow.inventory.v1 import inventory_query_service_pb2, inventory_query_service_pb2_grpc
 from orderflow.orders.v1 import query_service_pb2, query_service_pb2_grpc
 from query_service.change_feed import ChangeFeed
@@ -18,6 +20,8 @@ from query_service.changed_orders import ChangedOrders
 from query_service.chunk_stream import ChunkStream
 from query_service.customer_summaries import GetCustomerSummary, ListCustomerSummaries
 from query_service.event_log import EventLog
+from query_service.fulfillment_servicer import FulfillmentQueryServicer
+from query_service.get_fulfillment import GetFulfillment
 from query_service.get_order import GetOrder
 from query_service.index import Index
 from query_service.list_orders import ListOrders
@@ -27,6 +31,7 @@ from query_service.order_index import OrderIndex
 from query_service.order_reads import OrderReads
 from query_service.pages import PageReader
 from query_service.past_orders import PastOrders
+from query_service.personal_data import PersonalData
 from query_service.points_in_time import PointsInTime
 from query_service.resume_token import ResumeTokens
 from query_service.search_orders import SearchOrders
@@ -43,6 +48,7 @@ from service_kit.view_cache import ViewCache
 SERVICES = [
     query_service_pb2.DESCRIPTOR.services_by_name["OrderQueryService"],
     inventory_query_service_pb2.DESCRIPTOR.services_by_name["InventoryQueryService"],
+    fulfillment_query_service_pb2.DESCRIPTOR.services_by_name["FulfillmentQueryService"],
 ]
 
 
@@ -68,6 +74,9 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         inventory_query_service_pb2_grpc.add_InventoryQueryServiceServicer_to_server(
             _stock(settings, stock, tokens), server.grpc
         )
+        fulfillment_query_service_pb2_grpc.add_FulfillmentQueryServiceServicer_to_server(
+            FulfillmentQueryServicer(GetFulfillment(EventLog(commands))), server.grpc
+        )
         await server.serve(SERVICES, stop)
 
 
@@ -84,7 +93,7 @@ def _orders(
     time_to_live = timedelta(seconds=settings.cache_ttl_seconds)
     cache = OrderCache(ViewCache(redis, prefix="order:read:", time_to_live=time_to_live))
     reads = OrderReads(cache, index, at_once=settings.index_gets_at_once, most_waiting=settings.waiting_index_gets)
-    log = EventLog(commands)
+    log, personal_data = EventLog(commands), PersonalData(commands)
     feed = ChangeFeed(
         changed,
         poll_seconds=settings.watch_poll_seconds,
@@ -94,10 +103,10 @@ def _orders(
     points = _points(settings, index, OrdersVisible())
     stream = ChunkStream(points, PageReader(index, page_size=settings.page_size), tokens)
     return OrderQueryServicer(
-        get=GetOrder(cache, reads, PastOrders(log), wait_seconds=wait_seconds),
+        get=GetOrder(cache, reads, PastOrders(log, personal_data), wait_seconds=wait_seconds),
         list_=ListOrders(stream),
         search=SearchOrders(stream),
-        history=GetOrderHistory(log),
+        history=GetOrderHistory(log, personal_data),
         watch=WatchOrders(feed, changed, tokens, heartbeat_seconds=settings.watch_heartbeat_seconds),
         summarize=GetCustomerSummary(points, index),
         list_summaries=ListCustomerSummaries(points, index, tokens),

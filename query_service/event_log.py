@@ -13,7 +13,7 @@ _LONGEST_SECONDS = 1800.0
 """For callers without a deadline: as long as a connection to a server lives."""
 _LONGEST_SILENCE_SECONDS = 10.0
 """Between two chunks."""
-_AWAY = {
+AWAY = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -47,7 +47,7 @@ class EventLog:
         except TimeoutError as error:
             raise EventLogUnavailable("the event log did not answer in time") from error
         except grpc.aio.AioRpcError as error:
-            if error.code() in _AWAY:
+            if error.code() in AWAY:
                 raise EventLogUnavailable(f"the event log did not answer ({error.code().name})") from error
             raise
         finally:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from orderflow.orders.v1 import queries_pb2
+from query_service import shown_views
 from query_service.chunk_stream import ChunkStream
 from query_service.deadline import Deadline
 from query_service.order_query import list_query
@@ -28,7 +29,7 @@ class ListOrders:
             async for chunk in chunks:
                 response = queries_pb2.ListOrdersResponse(resume_token=chunk.resume_token)
                 for found in chunk.found:
-                    response.orders.add().MergeFromString(found.view)
+                    shown_views.merge(response.orders.add(), found.view)
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)
                 yield response

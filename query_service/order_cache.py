@@ -14,8 +14,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from orderflow.common.v1 import consistency_pb2
 from orderflow.orders.v1 import views_pb2
-from query_service.gathering import Gathering
+from query_service import shown_views
 from query_service.stored_order import StoredOrder
+from service_kit.gathering import Gathering
 from service_kit.view_cache import Absent, CachedView, Lease, ViewCache
 
 Answer = TypeVar("Answer")
@@ -112,7 +113,7 @@ def _order_of(order_id: str, entry: CachedView | Absent | None) -> StoredOrder |
     if not isinstance(entry, CachedView):
         return entry
     try:
-        view = views_pb2.OrderView.FromString(entry.view)
+        view = shown_views.merge(views_pb2.OrderView(), entry.view)
     except DecodeError:
         return None
     if (view.order_id, view.version, view.customer_version) != (order_id, entry.version, entry.source_version):

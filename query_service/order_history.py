@@ -7,11 +7,13 @@ from opentelemetry import trace
 
 from event_schemas.event_types import UnknownEvent
 from event_schemas.orders import EVENT_TYPES
+from orderflow.common.v1 import personal_data_pb2
 from orderflow.events.v1 import event_log_pb2
 from orderflow.orders.v1 import events_pb2, queries_pb2
 from query_service.deadline import Deadline
 from query_service.errors import OrderNotFound
 from query_service.event_log import EventLog
+from query_service.personal_data import PersonalData
 from service_kit.telemetry import span_context_of
 
 _CHUNK_EVENTS = 100
@@ -25,8 +27,9 @@ _FIELDS = {
 class GetOrderHistory:
     """The use case GetOrderHistory."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, personal_data: PersonalData) -> None:
         self._log = log
+        self._personal_data = personal_data
 
     async def __call__(
         self, request: queries_pb2.GetOrderHistoryRequest, deadline: Deadline
@@ -49,9 +52,29 @@ class GetOrderHistory:
             async for events in chunks:
                 for begin in range(0, len(events), _CHUNK_EVENTS):
                     found = True
-                    yield queries_pb2.GetOrderHistoryResponse(events=map(_shown, events[begin : begin + _CHUNK_EVENTS]))
+                    shown = [_shown(each) for each in events[begin : begin + _CHUNK_EVENTS]]
+                    for each in shown:
+                        await self._open(order_id, each.event, deadline)
+                    yield queries_pb2.GetOrderHistoryResponse(events=shown)
         if not found and not await self._exists(order_id, deadline):
             raise OrderNotFound(f"there is no order {order_id}")
+
+    async def _open(self, order_id: str, event: events_pb2.OrderEvent, deadline: Deadline) -> None:
+        """Shows what an event holds sealed of a person, unless that is gone for ever: then it shows nothing of it."""
+        name = event.WhichOneof("event")
+        happened = getattr(event, name) if name else None
+        if happened is None or "personal_data" not in happened.DESCRIPTOR.fields_by_name:
+            return
+        personal = happened.personal_data
+        if not personal.key_id:
+            return
+        sealed = personal_data_pb2.SealedPersonalData(
+            key_id=personal.key_id,
+            aggregate_id=order_id,
+            event_type=happened.DESCRIPTOR.full_name,
+            sealed=personal.sealed,
+        )
+        personal.ParseFromString(await self._personal_data.open(sealed, deadline))
 
     async def _exists(self, order_id: str, deadline: Deadline) -> bool:
         first = event_log_pb2.ReadAggregateRequest(aggregate_type="order", aggregate_id=order_id, to_version=1)

@@ -3,6 +3,7 @@
 from orderflow.common.v1 import consistency_pb2
 from query_service.deadline import Deadline
 from query_service.index import Index
+from query_service.shown_views import shown
 from query_service.stored_order import StoredOrder
 from read_models.orders_index import view_of
 
@@ -20,7 +21,7 @@ class OrderIndex(Index):
         if found is None:
             return None
         return StoredOrder(
-            view_of(found.source),
+            shown(view_of(found.source)),
             consistency_pb2.READ_SOURCE_READ_MODEL,
             found.generation,
             found.source["project_time_us"],

@@ -8,14 +8,19 @@ from orderflow.orders.v1 import queries_pb2, views_pb2
 from query_service.deadline import Deadline
 from query_service.errors import OrderNotFound
 from query_service.event_log import EventLog
+from query_service.personal_data import PersonalData
 from read_models import orders
 
 
 class PastOrders:
-    """Shows an order at a version or a time; its customer's name and e-mail, which its events lack, stay empty."""
+    """Shows an order at a version or a time; its customer's name and e-mail, which its events lack, stay empty.
 
-    def __init__(self, log: EventLog) -> None:
+    Its shipping address is that of the order now: of a customer who was erased since it is empty, too.
+    """
+
+    def __init__(self, log: EventLog, personal_data: PersonalData) -> None:
         self._log = log
+        self._personal_data = personal_data
 
     async def order(
         self, order_id: str, request: queries_pb2.GetOrderRequest, deadline: Deadline
@@ -39,7 +44,10 @@ class PastOrders:
                 f"order {order_id} has no version {asked.to_version} yet, only {view.version}",
                 metadata={"current_version": str(view.version)},
             )
-        return view
+        sealed = orders.sealed(view)
+        if sealed is None:
+            return view
+        return orders.opened(view, await self._personal_data.open(sealed, deadline))
 
     async def _fold(self, asked: event_log_pb2.ReadAggregateRequest, deadline: Deadline) -> views_pb2.OrderView | None:
         view: views_pb2.OrderView | None = None

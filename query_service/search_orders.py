@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from orderflow.orders.v1 import queries_pb2
-from query_service import facets
+from query_service import facets, shown_views
 from query_service.chunk_stream import ChunkStream
 from query_service.deadline import Deadline
 from query_service.highlights import highlights
@@ -33,8 +33,7 @@ class SearchOrders:
             async for chunk in chunks:
                 response = queries_pb2.SearchOrdersResponse(resume_token=chunk.resume_token)
                 for found in chunk.found:
-                    view = response.orders.add()
-                    view.MergeFromString(found.view)
+                    view = shown_views.merge(response.orders.add(), found.view)
                     response.highlights.extend(highlights(view, found.marked))
                 if chunk.opening:
                     response.freshness.CopyFrom(chunk.opening.freshness)

@@ -13,7 +13,7 @@ from opentelemetry import trace
 
 from orderflow.orders.v1 import queries_pb2
 from orderflow.orders.v1.resume_token_pb2 import ResumeTokenContents
-from query_service import order_filter
+from query_service import order_filter, shown_views
 from query_service.change_feed import Batch, ChangeFeed
 from query_service.changed_orders import ChangedOrder, ChangedOrders, Head
 from query_service.order_filter import Condition
@@ -156,7 +156,7 @@ class _Watch:
             self.move(each.position)
             message = self.said()
             if order_filter.meets(each.fields, self.conditions):
-                message.order.MergeFromString(each.view)
+                shown_views.merge(message.order, each.view)
             else:
                 message.removed_order_id = each.fields["order_id"]
             yield message

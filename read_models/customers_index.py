@@ -28,11 +28,18 @@ def document(customer: customer_pb2.Customer, *, project_time_us: int) -> dict[s
         "create_time_us": documents.in_microseconds(customer.create_time),
         "update_time_us": documents.in_microseconds(customer.update_time),
         "erase_time_us": documents.in_microseconds(customer.erase_time) if is_erased else None,
+        "enrichment": _enrichment(customer),
         "search_text": [folded for text in searched if (folded := fold_text(text))],
         "version": customer.version,
         "project_time_us": project_time_us,
         "view": documents.encoded(customer),
     }
+
+
+def _enrichment(customer: customer_pb2.Customer) -> str:
+    if customer.HasField("sealed_personal_data"):
+        return "SEALED"
+    return "ERASED" if customer.HasField("erase_time") else "COMPLETE"
 
 
 def view_of(document: Mapping[str, Any]) -> customer_pb2.Customer:

@@ -16,6 +16,12 @@ def add(first: money_pb2.Money, second: money_pb2.Money) -> money_pb2.Money:
     return money_pb2.Money(currency_code=first.currency_code or second.currency_code, units=units, nanos=nanos)
 
 
+def subtract(first: money_pb2.Money, second: money_pb2.Money) -> money_pb2.Money:
+    """The first amount less the second, of one currency, which is at most as much."""
+    units, nanos = divmod(_in_nanos(first) - _in_nanos(second), _NANOS)
+    return money_pb2.Money(currency_code=first.currency_code, units=units, nanos=nanos)
+
+
 def in_ten_thousandths(money: money_pb2.Money) -> int:
     """The amount in 10^-4 of a unit, into which the minor unit of every currency fits: numbers that compare.
 

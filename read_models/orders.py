@@ -6,13 +6,13 @@ from typing import assert_never
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
-from event_schemas.aggregates import ORDER, STOCK_ITEM
+from event_schemas.aggregates import FULFILLMENT, ORDER, STOCK_ITEM
 from event_schemas.orders import OrderEvent
-from orderflow.common.v1 import address_pb2
+from orderflow.common.v1 import address_pb2, personal_data_pb2
 from orderflow.customers.v1 import customer_pb2
 from orderflow.orders.v1 import events_pb2, order_pb2, views_pb2
 from read_models import money, orders_index
-from read_models.read_model import CustomerEnrichment, ReadModel
+from read_models.read_model import CustomerEnrichment, PersonalFields, ReadModel
 
 
 def evolve(view: views_pb2.OrderView | None, event: OrderEvent, version: int) -> views_pb2.OrderView:
@@ -36,6 +36,8 @@ def with_customer(view: views_pb2.OrderView, customer: customer_pb2.Customer | N
     enriched.customer_name = customer.name if customer else ""
     enriched.customer_email = customer.email if customer else ""
     enriched.customer_version = customer.version if customer else 0
+    if customer is not None and customer.HasField("erase_time"):
+        _strip(enriched)
     if customer is None:
         enriched.enrichment_state = views_pb2.ENRICHMENT_STATE_PENDING
     elif customer.HasField("erase_time"):
@@ -43,6 +45,32 @@ def with_customer(view: views_pb2.OrderView, customer: customer_pb2.Customer | N
     else:
         enriched.enrichment_state = views_pb2.ENRICHMENT_STATE_COMPLETE
     return enriched
+
+
+def sealed(view: views_pb2.OrderView) -> personal_data_pb2.SealedPersonalData | None:
+    """The shipping address, where it is not opened yet."""
+    return view.sealed_personal_data if view.HasField("sealed_personal_data") else None
+
+
+def opened(view: views_pb2.OrderView, data: bytes | None) -> views_pb2.OrderView:
+    """The view with its shipping address; with None, where that is gone, without."""
+    after = bare(view)
+    if data is not None:
+        _addressed(after, events_pb2.OrderPersonalData.FromString(data))
+    return after
+
+
+def bare(view: views_pb2.OrderView) -> views_pb2.OrderView:
+    """The view without its shipping address, sealed or not."""
+    after = views_pb2.OrderView()
+    after.CopyFrom(view)
+    _strip(after)
+    return after
+
+
+def tells(view: views_pb2.OrderView) -> bool:
+    """Whether it says who the customer is, or where they live."""
+    return bool(view.customer_name or view.customer_email or view.address_full or view.HasField("shipping_address"))
 
 
 def pending(view: views_pb2.OrderView) -> views_pb2.OrderView:
@@ -108,9 +136,12 @@ def _created(view: views_pb2.OrderView, event: events_pb2.OrderCreated) -> Times
     view.fulfillment_mode = event.fulfillment_mode
     view.estimated_delivery_time.CopyFrom(event.estimated_delivery_time)
     view.create_time.CopyFrom(event.create_time)
-    if event.personal_data.HasField("shipping_address"):
-        view.shipping_address.CopyFrom(event.personal_data.shipping_address)
-        view.address_full = _address_line(view.shipping_address)
+    if event.personal_data.sealed:
+        view.sealed_personal_data.key_id = event.personal_data.key_id
+        view.sealed_personal_data.aggregate_id = event.order_id
+        view.sealed_personal_data.event_type = event.DESCRIPTOR.full_name
+        view.sealed_personal_data.sealed = event.personal_data.sealed
+    _addressed(view, event.personal_data)
     return event.create_time
 
 
@@ -148,6 +179,17 @@ def _confirmed(view: views_pb2.OrderView, event: events_pb2.OrderConfirmed) -> T
     return event.confirm_time
 
 
+def _addressed(view: views_pb2.OrderView, personal: events_pb2.OrderPersonalData) -> None:
+    if personal.HasField("shipping_address"):
+        view.shipping_address.CopyFrom(personal.shipping_address)
+        view.address_full = _address_line(view.shipping_address)
+
+
+def _strip(view: views_pb2.OrderView) -> None:
+    for name in ("shipping_address", "address_full", "sealed_personal_data"):
+        view.ClearField(name)
+
+
 def _address_line(address: address_pb2.Address) -> str:
     """The whole address as one line of text, its parts in the order in which an envelope has them."""
     town = f"{address.postal_code} {address.locality}".strip()
@@ -173,7 +215,8 @@ ORDERS = ReadModel(
         is_pending=is_pending,
         is_erased=is_erased,
     ),
+    personal=PersonalFields(sealed=sealed, opened=opened, bare=bare, tells=tells),
     cache_prefix="order:read:",
     listed_by=["customer_id"],
-    ignored=[STOCK_ITEM],
+    ignored=[FULFILLMENT, STOCK_ITEM],
 )

@@ -44,7 +44,7 @@ def document(view: views_pb2.OrderView, *, project_time_us: int) -> dict[str, An
         "search_text": [folded for _, text in searched_texts(view) if (folded := fold_text(text))],
         "version": view.version,
         "customer_version": view.customer_version,
-        "enrichment": _ENRICHMENTS[view.enrichment_state],
+        "enrichment": _enrichment(view),
         "project_time_us": project_time_us,
         "view": documents.encoded(view),
     }
@@ -55,13 +55,16 @@ def view_of(document: Mapping[str, Any]) -> views_pb2.OrderView:
     return views_pb2.OrderView.FromString(documents.view_bytes(document))
 
 
+def _enrichment(view: views_pb2.OrderView) -> str:
+    return "SEALED" if view.HasField("sealed_personal_data") else _ENRICHMENTS[view.enrichment_state]
+
+
 def searched_texts(view: views_pb2.OrderView) -> Iterator[tuple[str, str]]:
-    """What an order is found by: each text with the path of its field in the view; of who was erased no address."""
+    """What an order is found by: each text with the path of its field in the view."""
     yield "order_id", view.order_id
     yield "customer_name", view.customer_name
     yield "customer_email", view.customer_email
     yield from (("item_names", each) for each in view.item_names)
     yield from (("items.sku", each.sku) for each in view.items)
     yield "tracking_number", view.tracking_number
-    if view.enrichment_state != views_pb2.ENRICHMENT_STATE_ERASED:
-        yield "address_full", view.address_full
+    yield "address_full", view.address_full

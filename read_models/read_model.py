@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from event_schemas.aggregates import CUSTOMER, Aggregate
+from orderflow.common.v1 import personal_data_pb2
 from orderflow.customers.v1 import customer_pb2
 
 
@@ -39,7 +40,8 @@ class CustomerEnrichment(Generic[AnyView]):
     """How views show their customers. Documents have the fields `customer_id`, `customer_version` and `enrichment`.
 
     Args:
-        with_customer: the view with its customer; with None, that is while the customer is not known, without.
+        with_customer: the view with its customer; with None, that is while the customer is not known, without. With one
+            who was erased nothing personal is left of it.
         pending: the view with its customer as it is, to be looked up again.
         is_pending: whether the customer is to be looked up; then the document's `enrichment` is `PENDING`.
         is_erased: whether the customer was erased, which is for ever.
@@ -51,6 +53,25 @@ class CustomerEnrichment(Generic[AnyView]):
     pending: Callable[[AnyView], AnyView]
     is_pending: Callable[[AnyView], bool]
     is_erased: Callable[[AnyView], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalFields(Generic[AnyView]):
+    """How views hold personal data, sealed until it is opened.
+
+    Documents have the fields `customer_id` and `enrichment`.
+
+    Args:
+        sealed: what is to be opened; None where nothing is. Then the document's `enrichment` is `SEALED`.
+        opened: the view with it opened; with None, where it is gone for ever, without.
+        bare: the view without any of it.
+        tells: whether the view says anything of the person, of its customer included.
+    """
+
+    sealed: Callable[[AnyView], personal_data_pb2.SealedPersonalData | None]
+    opened: Callable[[AnyView, bytes | None], AnyView]
+    bare: Callable[[AnyView], AnyView]
+    tells: Callable[[AnyView], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +93,7 @@ class ReadModel(Generic[AnyView]):
         parse: the view of its bytes.
         id_of: the id of a view's aggregate.
         enrichment: what its views show of customers, if anything.
+        personal: what its events hold of persons, if anything.
         cache_prefix: of the keys under which its newest views are put into Redis; empty where they are not.
         listed_by: further keywords by which readers narrow lists down; a rebuild compares such lists.
         ignored: the aggregates of which nothing is shown, named so that a new one is forgotten nowhere.
@@ -87,6 +109,7 @@ class ReadModel(Generic[AnyView]):
     parse: Callable[[bytes], AnyView]
     id_of: Callable[[AnyView], str]
     enrichment: CustomerEnrichment[AnyView] | None = None
+    personal: PersonalFields[AnyView] | None = None
     cache_prefix: str = ""
     listed_by: Sequence[str] = ()
     ignored: Sequence[Aggregate[Any]] = ()
@@ -115,6 +138,21 @@ class ReadModel(Generic[AnyView]):
         """The version of the customer that it shows; 0 where it shows none."""
         return self.enrichment.customer_version(view) if self.enrichment else 0
 
+    def sealed(self, view: AnyView) -> personal_data_pb2.SealedPersonalData | None:
+        """What of it is to be opened; None where nothing is."""
+        return self.personal.sealed(view) if self.personal else None
+
+    def opened(self, view: AnyView, data: bytes | None) -> AnyView:
+        """The view with what was sealed of it, None where that is gone."""
+        return self.personal.opened(view, data) if self.personal else view
+
+    def bare(self, view: AnyView) -> AnyView:
+        """The view as its events alone make it: without its customer and all that is personal."""
+        plain = self.enrich(view, None)
+        return self.personal.bare(plain) if self.personal else plain
+
     def is_pending(self, view: AnyView) -> bool:
         """Whether it is to be completed in its own time."""
+        if self.sealed(view) is not None:
+            return True
         return self.enrichment is not None and self.enrichment.is_pending(view)

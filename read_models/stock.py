@@ -4,7 +4,7 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from event_schemas.aggregates import CUSTOMER, ORDER, STOCK_ITEM, stock_item_id
+from event_schemas.aggregates import CUSTOMER, FULFILLMENT, ORDER, STOCK_ITEM, stock_item_id
 from event_schemas.inventory import StockEvent
 from orderflow.inventory.v1 import events_pb2, stock_item_pb2
 from read_models import stock_index
@@ -57,5 +57,5 @@ STOCK = ReadModel(
     view_of=stock_index.view_of,
     parse=stock_item_pb2.StockItem.FromString,
     id_of=lambda item: stock_item_id(item.sku),
-    ignored=[ORDER, CUSTOMER],
+    ignored=[ORDER, CUSTOMER, FULFILLMENT],
 )

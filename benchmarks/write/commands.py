@@ -88,7 +88,7 @@ async def _goodput(address: str) -> float:
 
 def command_server(processes: int) -> list[str]:
     """Python's arguments for a command server of so many processes."""
-    return ["-m", "command_service", "--no-relay", "--workers", str(processes)]
+    return ["-m", "command_service", "--no-relay", "--no-fulfillment", "--workers", str(processes)]
 
 
 def command_settings(bench: BenchDatabase) -> Mapping[str, str]:

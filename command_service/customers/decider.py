@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from command_service.customers.state import Customer
-from command_service.errors import CustomerAlreadyExists, CustomerNotFound, NotOffered
+from command_service.errors import CustomerAlreadyExists, CustomerNotFound
 from command_service.timestamps import stamp
 from event_schemas.customers import CustomerEvent
 from orderflow.customers.v1 import commands_pb2 as commands
@@ -41,8 +41,10 @@ def decide(command: Command, customer: Customer, now: datetime) -> list[Customer
             return _updated(command, customer, now)
         case commands.UpdateCustomerRequest():
             raise CustomerNotFound(f"customer {customer.customer_id} was erased")
+        case commands.EraseCustomerRequest() if customer.erase_time is None:
+            return [events.CustomerErased(customer_id=customer.customer_id, erase_time=stamp(now))]
         case _:
-            raise NotOffered("erasure is not offered by this server yet")
+            return []
 
 
 def _updated(command: commands.UpdateCustomerRequest, customer: Customer, now: datetime) -> list[CustomerEvent]:

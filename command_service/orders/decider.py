@@ -1,6 +1,8 @@
 """The rules of an order's life: from a command and the present state to events, or to a refusal."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TypeAlias
 
 from command_service.errors import (
@@ -8,7 +10,6 @@ from command_service.errors import (
     CannotCancelDeliveredOrder,
     EmptyOrder,
     NotAllowedInStatus,
-    NotOffered,
     OrderAlreadyExists,
     OrderNotFound,
 )
@@ -40,13 +41,16 @@ SHIPPED = order_pb2.ORDER_STATUS_SHIPPED
 DELIVERED = order_pb2.ORDER_STATUS_DELIVERED
 CANCELLED = order_pb2.ORDER_STATUS_CANCELLED
 
-ALLOWED = {
+ALLOWED: Mapping["order_pb2.OrderStatus.ValueType", str] = {
     PENDING: "AddItem, RemoveItem, RecordPayment, RecordRefund, ConfirmOrder, CancelOrder",
     CONFIRMED: "RecordPayment, RecordRefund, ShipOrder, CancelOrder",
     SHIPPED: "RecordPayment, RecordRefund, DeliverOrder, CancelOrder",
     DELIVERED: "RecordPayment, RecordRefund",
     CANCELLED: "RecordRefund",
 }
+AUTOMATIC_UNPAID = "RecordPayment, RecordRefund, CancelOrder"
+AUTOMATIC_PAID = "RecordPayment, RecordRefund, ConfirmOrder, CancelOrder"
+"""Of a PENDING order that the fulfillment process moves on: its items are reserved as they were ordered."""
 
 
 def decide(  # noqa: C901, PLR0911, PLR0912 -- the decision table
@@ -69,6 +73,10 @@ def decide(  # noqa: C901, PLR0911, PLR0912 -- the decision table
             raise OrderAlreadyExists(f"order {order.order_id} exists already", metadata=facts(order))
         case _, order_pb2.ORDER_STATUS_UNSPECIFIED:
             raise OrderNotFound(f"there is no order {command.order_id}")
+        case ((commands.AddItemRequest() | commands.RemoveItemRequest()), order_pb2.ORDER_STATUS_PENDING) if (
+            order.is_automatic
+        ):
+            raise _not_allowed_as(order, "the items of an order of automatic fulfillment are fixed at its creation")
         case commands.AddItemRequest(), order_pb2.ORDER_STATUS_PENDING:
             return [_item_added(command, order, now)]
         case commands.RemoveItemRequest(), order_pb2.ORDER_STATUS_PENDING:
@@ -77,6 +85,8 @@ def decide(  # noqa: C901, PLR0911, PLR0912 -- the decision table
             return _payment(command, order, now)
         case commands.RecordRefundRequest(), _:
             return _refund(command, order, now)
+        case commands.ConfirmOrderRequest(), order_pb2.ORDER_STATUS_PENDING if order.is_automatic and not order.is_paid:
+            raise _not_allowed_as(order, f"an order of automatic fulfillment must be paid first; {_missing(order)}")
         case commands.ConfirmOrderRequest(), order_pb2.ORDER_STATUS_PENDING:
             expected = stamp(now + delivery)
             return [
@@ -114,8 +124,15 @@ def facts(order: Order) -> dict[str, str]:
     return {
         "current_status": status_name(order),
         "current_version": str(order.version),
-        "allowed_commands": ALLOWED[order.status],
+        "allowed_commands": allowed_commands(order),
     }
+
+
+def allowed_commands(order: Order) -> str:
+    """The commands that the order's status allows now, by their names."""
+    if order.is_automatic and order.status == PENDING:
+        return AUTOMATIC_PAID if order.is_paid else AUTOMATIC_UNPAID
+    return ALLOWED[order.status]
 
 
 def status_name(order: Order) -> str:
@@ -124,15 +141,13 @@ def status_name(order: Order) -> str:
 
 
 def _created(command: commands.CreateOrderRequest, now: datetime, delivery: timedelta) -> events.OrderCreated:
-    if command.fulfillment_mode == order_pb2.FULFILLMENT_MODE_AUTOMATIC:
-        raise NotOffered("automatic fulfillment is not offered by this server")
     total = check_items(command.items, "items")
     return events.OrderCreated(
         order_id=command.order_id,
         customer_id=command.customer_id.lower(),
         items=command.items,
         total_amount=total.to_money(),
-        fulfillment_mode=order_pb2.FULFILLMENT_MODE_MANUAL,
+        fulfillment_mode=command.fulfillment_mode or order_pb2.FULFILLMENT_MODE_MANUAL,
         estimated_delivery_time=stamp(now + delivery),
         personal_data=events.OrderPersonalData(shipping_address=command.shipping_address),
         create_time=stamp(now),
@@ -224,6 +239,13 @@ def _cancelled(command: commands.CancelOrderRequest, order: Order, now: datetime
 
 def _not_allowed(command: Command, order: Order) -> NotAllowedInStatus:
     name = type(command).__name__.removesuffix("Request")
-    return NotAllowedInStatus(
-        f"{name} is not allowed while the order is {status_name(order)}", subject=subject(order), metadata=facts(order)
-    )
+    return _not_allowed_as(order, f"{name} is not allowed while the order is {status_name(order)}")
+
+
+def _not_allowed_as(order: Order, why: str) -> NotAllowedInStatus:
+    return NotAllowedInStatus(why, subject=subject(order), metadata=facts(order))
+
+
+def _missing(order: Order) -> str:
+    missing = Decimal(order.total.nanos - order.paid_nanos).scaleb(-9).normalize()
+    return f"{missing:f} {order.currency} are missing"

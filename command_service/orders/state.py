@@ -29,6 +29,7 @@ class Order:
     Args:
         payments: nanos by payment reference.
         refunds: nanos by refund reference.
+        shipped: whether it was ever handed to the carrier, also where it was cancelled since.
     """
 
     order_id: str = ""
@@ -39,6 +40,9 @@ class Order:
     payments: Mapping[str, int] = field(default_factory=dict)
     refunds: Mapping[str, int] = field(default_factory=dict)
     estimated_delivery: datetime | None = None
+    fulfillment_mode: "order_pb2.FulfillmentMode.ValueType" = order_pb2.FULFILLMENT_MODE_UNSPECIFIED
+    shipped: bool = False
+    cancel_reason: str = ""
 
     @property
     def total(self) -> Amount:
@@ -49,6 +53,16 @@ class Order:
     def paid_nanos(self) -> int:
         """What was paid and not given back."""
         return sum(self.payments.values()) - sum(self.refunds.values())
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether all of it was paid and not given back."""
+        return self.paid_nanos >= self.total.nanos
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the fulfillment process moves it on."""
+        return self.fulfillment_mode == order_pb2.FULFILLMENT_MODE_AUTOMATIC
 
 
 def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one answer an event
@@ -62,6 +76,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one an
                 currency=event.total_amount.currency_code,
                 lines=tuple(line_of(item) for item in event.items),
                 estimated_delivery=moment_of(event.estimated_delivery_time),
+                fulfillment_mode=event.fulfillment_mode,
             )
         case events.ItemAdded():
             return after(lines=(*order.lines, line_of(event.item)))
@@ -76,11 +91,11 @@ def evolve(order: Order, event: OrderEvent) -> Order:  # noqa: PLR0911 -- one an
                 status=order_pb2.ORDER_STATUS_CONFIRMED, estimated_delivery=moment_of(event.estimated_delivery_time)
             )
         case events.OrderShipped():
-            return after(status=order_pb2.ORDER_STATUS_SHIPPED)
+            return after(status=order_pb2.ORDER_STATUS_SHIPPED, shipped=True)
         case events.OrderDelivered():
             return after(status=order_pb2.ORDER_STATUS_DELIVERED)
         case events.OrderCancelled():
-            return after(status=order_pb2.ORDER_STATUS_CANCELLED)
+            return after(status=order_pb2.ORDER_STATUS_CANCELLED, cancel_reason=event.reason)
     assert_never(event)
 
 

@@ -7,23 +7,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import psycopg
-import structlog
 from opentelemetry import metrics
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from command_service.event_store.database import KEEP_ALIVE
-from command_service.event_store.sharding import agree_on_shards
+from command_service.readiness import database_ready
 from command_service.relay.lease import Connection
 from command_service.relay.metrics import LagMetrics, RelayMetrics
 from command_service.relay.publisher import Publisher
 from command_service.relay.settings import RelaySettings
 from command_service.relay.shard_relay import ShardRelay
 from command_service.relay.topics import prepare_topics
-
-_log = structlog.get_logger("command_service.relay")
 
 
 async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
@@ -33,7 +28,7 @@ async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
         ShardCountMismatch: the log was made with another number of shards.
         Exception: a shard cannot be relayed, and trying again would not help.
     """
-    if not await _database_ready(settings, stop):
+    if not await database_ready(settings.write_db_url, settings.log_shards, stop):
         return
     stopping = threading.Event()
     holder = f"{socket.gethostname()}/{os.getpid()}"
@@ -54,26 +49,6 @@ async def serve(settings: RelaySettings, stop: asyncio.Event) -> None:
 
 async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
     await asyncio.get_running_loop().run_in_executor(pool, work)
-
-
-async def _database_ready(settings: RelaySettings, stop: asyncio.Event) -> bool:
-    """Waits until the database is there and migrated; False when told to stop before."""
-    attempts = AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.Error),
-        wait=wait_exponential(multiplier=0.1, max=2.0),
-        before_sleep=lambda _state: _log.info("waiting for the write database"),
-    )
-    agreeing: asyncio.Future[Any] = asyncio.ensure_future(
-        attempts(asyncio.to_thread, agree_on_shards, settings.write_db_url, settings.log_shards)
-    )
-    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([agreeing, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not agreeing.done():
-        agreeing.cancel()
-        return False
-    await agreeing
-    return True
 
 
 def _shard_relay(settings: RelaySettings, log_shard: int, holder: str, told: RelayMetrics) -> ShardRelay:

@@ -25,7 +25,7 @@ step lint ruff check .
 step types mypy
 step imports lint-imports
 step protos scripts/check-protos
-step unit pytest tests/unit -q
+step unit pytest tests/unit -q --numprocesses 2
 
 if [ ${#failed[@]} -gt 0 ]; then
     echo "failed: ${failed[*]}"

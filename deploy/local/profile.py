@@ -1,5 +1,6 @@
 """One of the two stacks of a work tree: its ports, its folder of state and logs, its passwords, its settings."""
 
+import base64
 import hashlib
 import json
 import os
@@ -18,6 +19,9 @@ DATABASE = "orderflow"
 OWNER_ROLE = "orderflow_owner"
 APP_ROLE = "orderflow_app"
 ADMIN_ROLE = "postgres"
+_SECRETS = (ADMIN_ROLE, OWNER_ROLE, APP_ROLE, "token_signing_key", "master_key")
+_PAYMENT_SECONDS = "10"
+"""So that whoever plays with it sees what becomes of an order that nobody pays."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +120,10 @@ class Profile:
     def secrets(self) -> dict[str, str]:
         """Passwords and keys, made once for a profile and kept where only its user reads."""
         path = self.folder / "secrets.json"
-        if path.exists():
-            kept: dict[str, str] = json.loads(path.read_text())
+        kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        made = {name: kept.get(name) or secrets.token_hex(32) for name in _SECRETS}
+        if made == kept:
             return kept
-        made = {name: secrets.token_hex(32) for name in (ADMIN_ROLE, OWNER_ROLE, APP_ROLE, "token_signing_key")}
         new = path.with_suffix(".new")
         new.touch(mode=0o600)
         new.write_text(json.dumps(made))
@@ -142,4 +146,6 @@ class Profile:
             "QUERY_SERVICE_ADDRESS": self.address("query_service"),
             "PROJECTOR_ADDRESS": self.address("projector"),
             "TOKEN_SIGNING_KEY": self.secrets["token_signing_key"],
+            "PAYMENT_TIMEOUT_SECONDS": os.environ.get("PAYMENT_TIMEOUT_SECONDS") or _PAYMENT_SECONDS,
+            "PERSONAL_DATA_MASTER_KEY": base64.b64encode(bytes.fromhex(self.secrets["master_key"])).decode(),
         }

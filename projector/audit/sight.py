@@ -18,6 +18,7 @@ from projector.customers import Customers, CustomersById
 from projector.elasticsearch_errors import as_outage
 from projector.errors import ReadModelAway, Unprojectable
 from projector.generations import Generation
+from projector.personal_data import PersonalData
 from projector.quarantine import Quarantine
 from projector.quarantine_records import entry_id, skipped
 from projector.refolding import Past, Refolding
@@ -77,6 +78,7 @@ class Sources(Generic[AnyView]):
 
     refolding: Refolding[AnyView]
     customers: Customers
+    personal_data: PersonalData
     quarantine: Quarantine
 
 
@@ -107,6 +109,7 @@ class Looking(Generic[AnyView]):
         folds = dict(
             zip(ids, await asyncio.gather(*(self._folds(past, stored[past.id]) for past in pasts)), strict=True)
         )
+        folds = await self._opened(folds)
         owners = {id_: self._owner(views) for id_, views in folds.items()}
         customers = await self._customers(owners)
         entries.update(await self._quarantined({entry_id(CUSTOMER.type, owner) for owner in owners.values() if owner}))
@@ -118,6 +121,17 @@ class Looking(Generic[AnyView]):
             truth = None if is_aside or views is None else _truth(past, views, customers.get(owners[id_]))
             sights[id_] = Sight(stored[id_], truth)
         return sights
+
+    async def _opened(
+        self, folds: Mapping[str, Mapping[int, AnyView] | None]
+    ) -> dict[str, Mapping[int, AnyView] | None]:
+        """The views with what is sealed of them."""
+        views = {(id_, version): view for id_, fold in folds.items() for version, view in (fold or {}).items()}
+        opened = await self._sources.personal_data.opened(self._read_model, views)
+        return {
+            id_: None if fold is None else {version: opened[id_, version] for version in fold}
+            for id_, fold in folds.items()
+        }
 
     def _entry_id(self, id_: str) -> str:
         return entry_id(self._read_model.aggregate.type, id_)

@@ -39,7 +39,7 @@ class Truth(Generic[AnyView]):
 
     Args:
         versions: the newest ones.
-        views: without their customer; by those versions that stores show, and the newest.
+        views: without their customer, but opened; by those versions that stores show, and the newest.
         customer: None where there is none.
     """
 
@@ -111,9 +111,12 @@ class Judge(Generic[AnyView]):
         return None
 
     def _is_same(self, view: AnyView, truth: Truth[AnyView]) -> bool:
-        """Whether it is what its versions say, as far as that is known: of the customer only the newest one is."""
+        """Whether it is what its versions say, as far as that is known: of the customer only the newest one is.
+
+        An address may be gone with a newer customer, who was erased.
+        """
         fresh = truth.views[view.version]
         is_newest = self._read_model.source_version(view) == truth.versions.source
         if is_newest and not self._read_model.is_pending(view):
             return view == self._read_model.enrich(fresh, truth.customer)
-        return self._read_model.enrich(view, None) == self._read_model.enrich(fresh, None)
+        return self._read_model.bare(view) == self._read_model.bare(fresh)

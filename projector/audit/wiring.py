@@ -22,7 +22,8 @@ def auditor_of(place: Place[Any]) -> Auditor:
 
     def tools(generation: Generation) -> Tools:
         stores = Stores(neighbors.elasticsearch, generation, place.cache())
-        sources = Sources(Refolding(read_model, neighbors.event_log), neighbors.customers, place.quarantine(generation))
+        refolding, quarantine = Refolding(read_model, neighbors.event_log), place.quarantine(generation)
+        sources = Sources(refolding, neighbors.customers, neighbors.personal_data, quarantine)
         looking = Looking(read_model, stores, sources, judge)
         is_live = partial(generations.is_live, generation)
         repair = Repair(read_model, stores, looking, judge, is_live=is_live, now_us=now_us)

@@ -50,7 +50,7 @@ class Fill(Generic[AnyView]):
     """Fills a generation; each method raises Outage when the process is to stop.
 
     Args:
-        completed: applied before views are written; None where there is nothing to be added.
+        completed: applied before views are written.
         quarantine: the generation's.
         replays: of the generation.
         window: how many views are folded in memory at once, over all shards.
@@ -63,7 +63,7 @@ class Fill(Generic[AnyView]):
         generation: Generation,
         patience: Patience,
         *,
-        completed: Completed[AnyView] | None,
+        completed: Completed[AnyView],
         quarantine: Quarantine,
         replays: Replays,
         window: int,
@@ -155,7 +155,7 @@ class Fill(Generic[AnyView]):
         }
 
     async def _write(self, views: Views[AnyView]) -> None:
-        whole = views if self._completed is None else await self._completed(views)
+        whole = await self._completed(views)
         now = self._now_us()
         left: dict[str, Mapping[str, Any]] = {}
         for id_, view in whole.items():

@@ -23,13 +23,14 @@ def rebuilds_of(place: Place[Any], patience: Patience) -> Rebuilds:
     switch = Switch(generations, groups, patience)
 
     def fill(generation: Generation) -> Fill[Any]:
-        parts, shown = projecting(place, generation, patience), read_model.enrichment
+        parts = projecting(place, generation, patience)
+        lookups = Lookups(read_model, neighbors.customers, neighbors.personal_data, patience)
         return Fill(
             read_model,
             neighbors.elasticsearch,
             generation,
             patience,
-            completed=Lookups(shown, neighbors.customers, patience).completed if shown else None,
+            completed=lookups.completed,
             quarantine=parts.quarantine,
             replays=parts.replays,
             window=neighbors.settings.cached_documents,

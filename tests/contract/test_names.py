@@ -42,7 +42,7 @@ MESSAGES = {
         "order_id customer_id customer_name customer_email items item_names total_amount status "
         "tracking_number shipping_address address_full cancel_reason fulfillment_mode "
         "estimated_delivery_time create_time update_time confirm_time ship_time deliver_time cancel_time "
-        "version enrichment_state paid_amount refunded_amount customer_version"
+        "version enrichment_state paid_amount refunded_amount customer_version sealed_personal_data"
     ),
     "orders.v1.OrderFilter": "customer_id statuses create_time_range min_total max_total tracking_number",
     "orders.v1.GetOrderRequest": "order_id min_version consistency_tokens at_version as_of_time read_mask",
@@ -75,6 +75,14 @@ MESSAGES = {
     "inventory.v1.GetStockItemResponse": "stock_item freshness",
     "inventory.v1.ListStockItemsRequest": "filter order_by limit resume_token consistency_tokens",
     "inventory.v1.ListStockItemsResponse": "stock_items resume_token freshness",
+    "fulfillment.v1.RecordProgressRequest": "request_id order_id expected_version validate_only progress",
+    "fulfillment.v1.GetFulfillmentRequest": "order_id",
+    "fulfillment.v1.GetFulfillmentResponse": (
+        "order_id version step reservations next_deadline_time attempts last_error cancel_reason compensation "
+        "start_time update_time"
+    ),
+    "fulfillment.v1.Reservation": "sku quantity state cause",
+    "fulfillment.v1.Compensation": "release_skus cancels_order refund_due",
     "events.v1.RecordedEvent": (
         "position log_shard aggregate_type aggregate_id version event_type event_data metadata record_time"
     ),
@@ -91,13 +99,16 @@ SERVICES = {
     ),
     "customers.v1.CustomerService": "RegisterCustomer UpdateCustomer EraseCustomer GetCustomer BatchGetCustomers",
     "inventory.v1.InventoryCommandService": "UpdateInventory ReserveStock ReleaseStock CommitStock",
+    "customers.v1.PersonalDataService": "OpenPersonalData",
     "inventory.v1.InventoryQueryService": "GetStockItem ListStockItems",
+    "fulfillment.v1.FulfillmentQueryService": "GetFulfillment",
     "events.v1.EventLogService": "ReadLog ReadAggregate",
     "admin.v1.RelayAdminService": "GetRelayStatus",
     "admin.v1.ProjectionAdminService": (
         "ListProjections RebuildProjection GetRebuild RollbackProjection "
-        "ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined"
+        "ListQuarantine GetQuarantined ReplayQuarantined SkipQuarantined CheckReadModelErasure"
     ),
+    "admin.v1.PersonalDataAdminService": "CheckLogErasure",
 }
 
 # Streamed methods; all others have one answer.
@@ -131,11 +142,29 @@ EVENTS = {
     "inventory.v1.StockReserved": "reserve_time",
     "inventory.v1.StockReleased": "release_time",
     "inventory.v1.StockCommitted": "commit_time",
+    "fulfillment.v1.FulfillmentStarted": "start_time",
+    "fulfillment.v1.ItemReserved": "reserve_time",
+    "fulfillment.v1.PaymentAwaited": "await_time",
+    "fulfillment.v1.PaymentCompleted": "complete_time",
+    "fulfillment.v1.ShipmentAwaited": "await_time",
+    "fulfillment.v1.CommitmentStarted": "start_time",
+    "fulfillment.v1.ItemCommitted": "commit_time",
+    "fulfillment.v1.FulfillmentCompleted": "complete_time",
+    "fulfillment.v1.CompensationStarted": "start_time",
+    "fulfillment.v1.ItemReleased": "release_time",
+    "fulfillment.v1.ItemAbandoned": "abandon_time",
+    "fulfillment.v1.FulfillmentCancelled": "cancel_time",
+    "fulfillment.v1.AttemptFailed": "fail_time",
 }
 
 ENUMS = {
     "orders.v1.OrderStatus": "UNSPECIFIED PENDING CONFIRMED SHIPPED DELIVERED CANCELLED",
     "orders.v1.FulfillmentMode": "UNSPECIFIED MANUAL AUTOMATIC",
+    "fulfillment.v1.FulfillmentStep": (
+        "UNSPECIFIED RESERVING AWAITING_PAYMENT CONFIRMING AWAITING_SHIPMENT COMMITTING COMPLETED "
+        "COMPENSATING CANCELLED"
+    ),
+    "fulfillment.v1.ReservationState": "UNSPECIFIED WANTED RESERVED RELEASED COMMITTED ABANDONED UNTOUCHED",
     "orders.v1.EnrichmentState": "UNSPECIFIED PENDING COMPLETE ERASED",
 }
 
@@ -180,7 +209,12 @@ def test_lists_are_streamed_and_everything_else_is_answered_once() -> None:
 def test_every_event_keeps_its_name_and_carries_its_aggregate_and_time() -> None:
     for name, time in EVENTS.items():
         event = DECLARED[f"orderflow.{name}"]
-        aggregate = {"orders": "order_id", "customers": "customer_id", "inventory": "sku"}[name.partition(".")[0]]
+        aggregate = {
+            "orders": "order_id",
+            "customers": "customer_id",
+            "inventory": "sku",
+            "fulfillment": "order_id",
+        }[name.partition(".")[0]]
         assert event.fields[0].name == aggregate, name
         assert type_of(event.fields_by_name[time]) == "google.protobuf.Timestamp", name
 
@@ -191,7 +225,7 @@ def test_no_event_is_declared_that_is_not_known_here() -> None:
         for file in FILES
         if file.name.endswith("/events.proto")
         for message in file.message_types_by_name.values()
-        if not message.name.endswith(("PersonalData", "OrderEvent"))
+        if not message.name.endswith(("PersonalData", "OrderEvent", "FulfillmentEvent", "FulfillmentLine"))
     }
     assert declared == {f"orderflow.{name}" for name in EVENTS}
 
@@ -199,6 +233,13 @@ def test_no_event_is_declared_that_is_not_known_here() -> None:
 def test_a_history_can_show_every_event_of_an_order() -> None:
     shown = {type_of(field) for field in DECLARED["orderflow.orders.v1.OrderEvent"].oneofs_by_name["event"].fields}
     assert shown == {f"orderflow.{name}" for name in EVENTS if name.startswith("orders")}
+
+
+def test_every_event_of_a_fulfillment_can_be_recorded() -> None:
+    event = DECLARED["orderflow.fulfillment.v1.FulfillmentEvent"].oneofs_by_name["event"]
+    assert {type_of(field) for field in event.fields} == {
+        f"orderflow.{name}" for name in EVENTS if name.startswith("fulfillment")
+    }
 
 
 def test_personal_fields_of_events_sit_in_one_submessage_that_can_be_sealed() -> None:
@@ -221,7 +262,7 @@ def test_an_enum_keeps_its_values_and_numbers(enum: str, values: str) -> None:
 
 def test_every_command_can_be_repeated_safely_and_tried_without_effect() -> None:
     commands = [m for m in DECLARED.values() if m.file.name.endswith("/commands.proto") and m.name.endswith("Request")]
-    assert len(commands) == 16  # nine of orders, three of customers, four of stock
+    assert len(commands) == 17  # nine of orders, three of customers, four of stock, one of fulfillment
     for command in commands:
         assert {"request_id", "validate_only"} <= set(command.fields_by_name), command.full_name
         creates = command.name in {"CreateOrderRequest", "RegisterCustomerRequest"}

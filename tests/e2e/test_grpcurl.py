@@ -122,7 +122,13 @@ def test_every_rpc_can_be_called_by_hand(grpcurl: GrpcUrl) -> None:
     assert figures["summary"]["order_count"] == "1"
     assert grpcurl.call(queries, "ListCustomerSummaries", {"filter": who, **token})[0]["summaries"]
     assert "DeadlineExceeded" in grpcurl.refused(queries, "WatchOrders", {"filter": who}, seconds=2)
-    assert "Unimplemented" in grpcurl.refused(customers, "EraseCustomer", who)
+    assert grpcurl.call(customers, "EraseCustomer", who)[0]["version"]
+    fulfillments = "orderflow.fulfillment.v1.FulfillmentQueryService"
+    assert "ORDER_NOT_FOUND" in grpcurl.refused(fulfillments, "GetFulfillment", order)  # nobody moves it on by itself
+    assert grpcurl.call("orderflow.customers.v1.PersonalDataService", "OpenPersonalData", {}) == [{}]
+    checks = {"PersonalDataAdminService": "CheckLogErasure", "ProjectionAdminService": "CheckReadModelErasure"}
+    for admin, check in checks.items():
+        assert grpcurl.call(f"orderflow.admin.v1.{admin}", check, who)[0]["findings"]
     served = grpcurl.methods("command_service") | grpcurl.methods("query_service") | grpcurl.methods("projector")
     assert grpcurl.called == served
 

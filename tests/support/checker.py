@@ -5,7 +5,7 @@ from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
-from orderflow.customers.v1 import customer_pb2
+from orderflow.customers.v1 import customer_pb2, personal_data_service_pb2
 from orderflow.customers.v1 import queries_pb2 as customer_queries
 from orderflow.events.v1 import event_log_pb2
 from read_models.catalog import READ_MODELS
@@ -40,6 +40,7 @@ async def assert_documents_equal_the_log(clients: Clients, read_es_url: str) -> 
 async def _assert_equal(clients: Clients, read_es_url: str, read_model: ReadModel[Any]) -> None:
     events = await history(clients, read_model.aggregate.type)
     expected = {id_: _fold(read_model, each) for id_, each in events.items()}
+    expected = {id_: await _opened(clients, read_model, view) for id_, view in expected.items()}
     if enrichment := read_model.enrichment:
         owners = {id_: enrichment.customer_id(view) for id_, view in expected.items()}
         customers = await _customers(clients, set(owners.values()))
@@ -55,6 +56,16 @@ def _fold(read_model: ReadModel[Any], events: list[event_log_pb2.RecordedEvent])
         happened = read_model.aggregate.events.parse(event.event_type, event.event_data)
         view = read_model.evolve(view, happened, event.version)
     return view
+
+
+async def _opened(clients: Clients, read_model: ReadModel[Any], view: Any) -> Any:
+    sealed = read_model.sealed(view)
+    if sealed is None:
+        return view
+    request = personal_data_service_pb2.OpenPersonalDataRequest(items=[sealed])
+    (answer,) = (await clients.personal_data.OpenPersonalData(request)).items
+    assert answer.state != personal_data_service_pb2.PERSONAL_DATA_STATE_UNREADABLE
+    return read_model.opened(view, answer.personal_data)
 
 
 async def _customers(clients: Clients, customer_ids: set[str]) -> dict[str, customer_pb2.Customer]:

@@ -17,7 +17,7 @@ from event_schemas.orders import OrderEvent
 from orderflow.common.v1.address_pb2 import Address
 from orderflow.orders.v1 import commands_pb2 as commands
 from orderflow.orders.v1 import events_pb2 as events
-from orderflow.orders.v1.order_pb2 import FULFILLMENT_MODE_MANUAL, OrderItem
+from orderflow.orders.v1.order_pb2 import FULFILLMENT_MODE_AUTOMATIC, FULFILLMENT_MODE_MANUAL, OrderItem
 from service_kit.errors import FailedPrecondition, InvalidArgument, ServiceError
 
 ORDER_ID = "0d9f3b52-7c1e-4e0b-9a53-6f2f7f1d9c11"
@@ -92,14 +92,16 @@ def cancel(reason: str = "changed my mind", **changes: Any) -> commands.CancelOr
     return commands.CancelOrderRequest(**{"order_id": ORDER_ID, "reason": reason, **changes})
 
 
-def created(*items: OrderItem, total: str = "10.00", currency: str = "EUR") -> events.OrderCreated:
+def created(
+    *items: OrderItem, total: str = "10.00", currency: str = "EUR", automatic: bool = False
+) -> events.OrderCreated:
     """The order was created."""
     return events.OrderCreated(
         order_id=ORDER_ID,
         customer_id=CUSTOMER_ID,
         items=items or [item(currency=currency)],
         total_amount=money(total, currency),
-        fulfillment_mode=FULFILLMENT_MODE_MANUAL,
+        fulfillment_mode=FULFILLMENT_MODE_AUTOMATIC if automatic else FULFILLMENT_MODE_MANUAL,
         estimated_delivery_time=stamp(NOW + DELIVERY),
         personal_data=events.OrderPersonalData(shipping_address=ADDRESS),
         create_time=stamp(NOW),

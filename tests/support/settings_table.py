@@ -3,6 +3,7 @@
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from command_service.fulfillment.settings import FulfillmentSettings
 from command_service.relay.settings import RelaySettings
 from command_service.settings import CommandSettings
 from projector.settings import ProjectorSettings
@@ -12,6 +13,7 @@ from service_kit.settings import ProcessSettings
 _PROCESSES: dict[str, type[ProcessSettings]] = {
     "command": CommandSettings,
     "relay": RelaySettings,
+    "fulfillment": FulfillmentSettings,
     "projector": ProjectorSettings,
     "query": QuerySettings,
 }

@@ -20,7 +20,7 @@ from orderflow.admin.v1 import (
 )
 from orderflow.common.v1 import address_pb2
 from orderflow.customers.v1 import commands_pb2 as customer_commands
-from orderflow.customers.v1 import customer_service_pb2_grpc
+from orderflow.customers.v1 import customer_service_pb2_grpc, personal_data_service_pb2_grpc
 from orderflow.events.v1 import event_log_pb2_grpc
 from orderflow.orders.v1 import command_service_pb2_grpc, order_pb2, query_service_pb2_grpc
 from orderflow.orders.v1 import commands_pb2 as commands
@@ -35,6 +35,7 @@ class Clients:
 
     orders: command_service_pb2_grpc.OrderCommandServiceAsyncStub
     customers: customer_service_pb2_grpc.CustomerServiceAsyncStub
+    personal_data: personal_data_service_pb2_grpc.PersonalDataServiceAsyncStub
     log: event_log_pb2_grpc.EventLogServiceAsyncStub
     relay: relay_admin_service_pb2_grpc.RelayAdminServiceAsyncStub
     queries: query_service_pb2_grpc.OrderQueryServiceAsyncStub
@@ -58,6 +59,7 @@ class System:
             yield Clients(
                 orders=command_service_pb2_grpc.OrderCommandServiceStub(command),
                 customers=customer_service_pb2_grpc.CustomerServiceStub(command),
+                personal_data=personal_data_service_pb2_grpc.PersonalDataServiceStub(command),
                 log=event_log_pb2_grpc.EventLogServiceStub(command),
                 relay=relay_admin_service_pb2_grpc.RelayAdminServiceStub(command),
                 queries=query_service_pb2_grpc.OrderQueryServiceStub(query),

@@ -10,12 +10,18 @@ from google.protobuf.message import Message
 
 from command_service.aggregate import Aggregate
 from command_service.customers.aggregate import customer_aggregate
+from command_service.fulfillment.aggregate import fulfillment_aggregate
 from command_service.inventory.aggregate import stock_item_aggregate
 from command_service.orders.aggregate import order_aggregate
 from read_models import orders as orders_read_model
 
 EVENTS = Path(__file__).parents[1] / "golden" / "events"
-AGGREGATES: list[Aggregate[Any]] = [order_aggregate(timedelta(days=5)), customer_aggregate(), stock_item_aggregate()]
+AGGREGATES: list[Aggregate[Any]] = [
+    order_aggregate(timedelta(days=5)),
+    customer_aggregate(),
+    stock_item_aggregate(),
+    fulfillment_aggregate(),
+]
 TYPES: dict[str, type[Message]] = {
     name: each for aggregate in AGGREGATES for name, each in aggregate.events.stored.items()
 }

@@ -12,6 +12,7 @@ import grpc
 
 from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceStub
 from orderflow.events.v1.event_log_pb2_grpc import EventLogServiceStub
+from orderflow.fulfillment.v1.query_service_pb2_grpc import FulfillmentQueryServiceStub
 from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceStub
 from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceStub
 from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceStub
@@ -27,6 +28,7 @@ from orderflow_client.tokens import Tokens
 if TYPE_CHECKING:
     from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from orderflow.events.v1.event_log_pb2_grpc import EventLogServiceAsyncStub
+    from orderflow.fulfillment.v1.query_service_pb2_grpc import FulfillmentQueryServiceAsyncStub
     from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceAsyncStub
     from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceAsyncStub
     from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceAsyncStub
@@ -105,6 +107,11 @@ class AsyncClient:
     def stock_queries(self) -> InventoryQueryServiceAsyncStub:
         """Shows stock."""
         return InventoryQueryServiceStub(self.query_channel)
+
+    @cached_property
+    def fulfillments(self) -> FulfillmentQueryServiceAsyncStub:
+        """Shows how far an order's automatic fulfillment is."""
+        return FulfillmentQueryServiceStub(self.query_channel)
 
     def resumed(self, method: Callable[..., AsyncIterable[Response]], request: Request) -> AsyncIterator[Response]:
         """The messages of a streamed list, such as `queries.ListOrders`, continued wherever the stream breaks.

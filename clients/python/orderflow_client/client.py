@@ -10,6 +10,7 @@ import grpc
 
 from orderflow.customers.v1.customer_service_pb2_grpc import CustomerServiceStub
 from orderflow.events.v1.event_log_pb2_grpc import EventLogServiceStub
+from orderflow.fulfillment.v1.query_service_pb2_grpc import FulfillmentQueryServiceStub
 from orderflow.inventory.v1.inventory_command_service_pb2_grpc import InventoryCommandServiceStub
 from orderflow.inventory.v1.inventory_query_service_pb2_grpc import InventoryQueryServiceStub
 from orderflow.orders.v1.command_service_pb2_grpc import OrderCommandServiceStub
@@ -96,6 +97,11 @@ class Client:
     def stock_queries(self) -> InventoryQueryServiceStub:
         """Shows stock."""
         return InventoryQueryServiceStub(self.query_channel)
+
+    @cached_property
+    def fulfillments(self) -> FulfillmentQueryServiceStub:
+        """Shows how far an order's automatic fulfillment is."""
+        return FulfillmentQueryServiceStub(self.query_channel)
 
     def resumed(self, method: Callable[..., Iterator[Response]], request: Request) -> Iterator[Response]:
         """The messages of a streamed list, such as `queries.ListOrders`, continued wherever the stream breaks.

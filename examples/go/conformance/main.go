@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	_ "orderflow.example/go/gen/orderflow/customers/v1"
+	_ "orderflow.example/go/gen/orderflow/fulfillment/v1"
 	_ "orderflow.example/go/gen/orderflow/inventory/v1"
 	_ "orderflow.example/go/gen/orderflow/orders/v1"
 )

@@ -6,6 +6,7 @@ import type { GrpcTransport } from "@protobuf-ts/grpc-transport";
 import type { JsonValue } from "@protobuf-ts/runtime";
 import { type MethodInfo, RpcError } from "@protobuf-ts/runtime-rpc";
 import { CustomerService } from "../gen/orderflow/customers/v1/customer_service";
+import { FulfillmentQueryService } from "../gen/orderflow/fulfillment/v1/query_service";
 import { InventoryCommandService } from "../gen/orderflow/inventory/v1/inventory_command_service";
 import { InventoryQueryService } from "../gen/orderflow/inventory/v1/inventory_query_service";
 import { OrderCommandService } from "../gen/orderflow/orders/v1/command_service";
@@ -17,7 +18,7 @@ type Json = any; // what a scenario holds has no type of its own
 const DEADLINE_MS = 20_000;
 
 const methods = new Map<string, MethodInfo<any, any>>(
-  [CustomerService, InventoryCommandService, InventoryQueryService, OrderCommandService, OrderQueryService].flatMap((service) =>
+  [CustomerService, FulfillmentQueryService, InventoryCommandService, InventoryQueryService, OrderCommandService, OrderQueryService].flatMap((service) =>
     service.methods.map((method) => [`${service.typeName}/${method.name}`, method]),
   ),
 );

@@ -1,6 +1,7 @@
 """Relays in this process and in processes of their own, and what they have published."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -29,12 +30,14 @@ from tests.support.servers import KAFKA_BROKERS
 
 PARTITIONS = 3
 LEASE_SECONDS = 5.0
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 def environment(database: WriteDatabase, topic_prefix: str, **settings: str) -> dict[str, str]:
     """A relay's settings as a process gets them."""
     return {
         "WRITE_DB_URL": database.service_url,
+        "PERSONAL_DATA_MASTER_KEY": MASTER_KEY,
         "KAFKA_BROKERS": KAFKA_BROKERS,
         "KAFKA_TOPIC_PREFIX": topic_prefix,
         "KAFKA_TOPIC_PARTITIONS": str(PARTITIONS),

@@ -16,6 +16,7 @@ from tests.support.eventually import eventually
 from tests.support.orders import create
 
 RELAY = "command_service.relay"
+FULFILLMENT = "command_service.fulfillment"
 WORKER = "command_service --supervised"
 
 
@@ -73,7 +74,12 @@ class Start:
     channel: grpc.aio.Channel
 
     @contextmanager
-    def __call__(self, *arguments: str, **settings: str) -> Iterator[Served]:
-        """A command server; its children die with it."""
-        with process("command_service", {**self.settings, **settings}, *arguments) as server:
+    def __call__(self, *arguments: str, fulfillment: bool = False, **settings: str) -> Iterator[Served]:
+        """A command server; its children die with it.
+
+        Args:
+            fulfillment: whether it has that as a child, too.
+        """
+        without = () if fulfillment else ("--no-fulfillment",)
+        with process("command_service", {**self.settings, **settings}, *without, *arguments) as server:
             yield Served(server, self.channel)

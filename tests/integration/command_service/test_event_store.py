@@ -21,21 +21,23 @@ from command_service.event_store.port import (
     Snapshot,
 )
 from command_service.event_store.postgres import PostgresEventStore
+from command_service.personal_data.sealed_event_store import SealedEventStore
 from orderflow.events.v1.event_log_pb2 import EventMetadata
 from tests.integration.command_service.appends import append_of, data, key, new_events, versions
+from tests.integration.command_service.sealed import keys_of
 from tests.support.memory_event_store import MemoryEventStore
 
 ID: TypeAlias = uuid.UUID
 
 
-@pytest.fixture(params=["memory", "postgresql"])
+@pytest.fixture(params=["memory", "postgresql", "sealed"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
     if request.param == "memory":
         yield MemoryEventStore()
         return
     url = request.getfixturevalue("write_database").service_url
     async with Database(url, max_connections=5) as database, PostgresEventStore(database, 1, max_waiting=1000) as store:
-        yield store
+        yield SealedEventStore(store, keys_of(database)) if request.param == "sealed" else store
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from command_service.event_store.database import Database
 from tests.integration.command_service.gate import gate_of
 from tests.integration.command_service.relays import Topics, caught_up, status
-from tests.integration.command_service.served import RELAY, WORKER, Start, command_line
+from tests.integration.command_service.served import FULFILLMENT, RELAY, WORKER, Start, command_line
 from tests.integration.conftest import WriteDatabase
 from tests.support.eventually import eventually
 
@@ -60,6 +60,22 @@ async def test_a_relay_that_is_killed_comes_back_and_goes_on(start: Start, topic
         assert await served.child(RELAY, not_=killed) != killed
         events = await topics.read(2)
     assert len({event.aggregate_id for event in events}) == 2
+
+
+async def test_a_server_has_fulfillment_as_a_child_too_unless_told_otherwise(start: Start) -> None:
+    with start(fulfillment=True) as served:
+        await served.create_order()
+        killed = await served.child(FULFILLMENT)
+        relay = await served.child(RELAY)
+        os.kill(killed, signal.SIGKILL)
+        again = await served.child(FULFILLMENT, not_=killed)
+        served.server.send(signal.SIGTERM)
+        assert await served.server.end() == 0
+        await gone(again, relay, within=1)
+    with start() as served:
+        await served.create_order()
+        await served.child(RELAY)
+        assert served.children(FULFILLMENT) == []
 
 
 async def test_a_server_that_is_killed_takes_its_relay_with_it(start: Start, database: Database) -> None:

@@ -24,6 +24,7 @@ from projector.event_log import EventLog
 from projector.events import ReadableEvent
 from projector.generations import Generations
 from projector.patience import Patience
+from projector.personal_data import PersonalData
 from projector.projection import Projection
 from read_models.orders import ORDERS
 from service_kit.grpc_channel import open_channel
@@ -63,8 +64,6 @@ Process = Callable[[], _Process]
 @pytest.fixture
 async def process(read_side: ReadSide, write_side: WriteSide) -> AsyncIterator[Process]:
     """Makes processes with nothing in memory."""
-    shown = ORDERS.enrichment
-    assert shown
     generations = Generations(read_side.elasticsearch, ORDERS, read_side.prefix)
     await generations.create_first()
     live = await generations.live()
@@ -75,8 +74,9 @@ async def process(read_side: ReadSide, write_side: WriteSide) -> AsyncIterator[P
             cache = ViewCache(redis, prefix="order:read:", time_to_live=timedelta(seconds=60))
             documents = Documents(ORDERS, read_side.elasticsearch, live, patience, cached=100, now_us=lambda: 0)
             views = CachedViews(ORDERS, cache, generation=live.number, live=partial(generations.is_live, live))
+            personal_data = PersonalData(channel, timeout_seconds=5, pause_seconds=1)
             customers = _Customers(channel, timeout_seconds=5, pause_seconds=1, cached=100)
-            enrichment = Enrichment(shown, documents, views, customers)
+            enrichment = Enrichment(ORDERS, documents, views, customers, personal_data)
             event_log = EventLog(channel, timeout_seconds=5)
             projection = Projection(ORDERS, documents, event_log, patience, views=views, enrichment=enrichment)
             return _Process(projection, CustomerChanges(enrichment), enrichment, customers)

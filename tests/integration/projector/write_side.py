@@ -13,7 +13,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from event_schemas.orders import OrderEvent
 from orderflow.admin.v1 import relay_admin_service_pb2, relay_admin_service_pb2_grpc
-from orderflow.customers.v1 import customer_pb2, customer_service_pb2_grpc, queries_pb2
+from orderflow.customers.v1 import (
+    customer_pb2,
+    customer_service_pb2_grpc,
+    personal_data_service_pb2,
+    personal_data_service_pb2_grpc,
+    queries_pb2,
+)
 from orderflow.customers.v1 import events_pb2 as customer_events
 from orderflow.events.v1 import event_log_pb2, event_log_pb2_grpc
 from service_kit.cloudevents import Headers, headers_of
@@ -23,6 +29,7 @@ from tests.unit.read_models.builders import at
 Context = grpc.aio.ServicerContext[Any, Any]
 PARTITIONS = 3
 SHARDS = 2
+_SEALED = b"sealed:"
 _LOG_CHUNK = 20
 _POLL_SECONDS = 0.02
 
@@ -30,6 +37,7 @@ _POLL_SECONDS = 0.02
 class WriteSide(
     customer_service_pb2_grpc.CustomerServiceServicer,
     event_log_pb2_grpc.EventLogServiceServicer,
+    personal_data_service_pb2_grpc.PersonalDataServiceServicer,
     relay_admin_service_pb2_grpc.RelayAdminServiceServicer,
 ):
     """Records events, publishes them as the relay does, and answers from what is recorded, never stale.
@@ -45,6 +53,10 @@ class WriteSide(
         self.customers: dict[str, customer_pb2.Customer] = {}
         self.meanwhile: list[Callable[[], Awaitable[None]]] = []
         """What happens, look-up by look-up, while a look-up's answer is on its way."""
+        self.while_opened: list[Callable[[], Awaitable[None]]] = []
+        """What happens, opening by opening, while what was opened is on its way."""
+        self.destroyed: set[str] = set()
+        """The ids of keys with which nothing opens any more."""
         self.reading_log: Callable[[], Awaitable[None]] = _at_once
         """What is waited for before each chunk of the log."""
         self.while_read: list[Callable[[], Awaitable[None]]] = []
@@ -73,6 +85,7 @@ class WriteSide(
         self._server = grpc.aio.server()
         customer_service_pb2_grpc.add_CustomerServiceServicer_to_server(self, self._server)
         event_log_pb2_grpc.add_EventLogServiceServicer_to_server(self, self._server)
+        personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server(self, self._server)
         relay_admin_service_pb2_grpc.add_RelayAdminServiceServicer_to_server(self, self._server)
         self._server.add_insecure_port(self.address)
         await self._server.start()
@@ -169,6 +182,23 @@ class WriteSide(
             await self.meanwhile.pop(0)()
         return response
 
+    async def OpenPersonalData(
+        self,
+        request: personal_data_service_pb2.OpenPersonalDataRequest,
+        context: Context,  # noqa: ARG002 -- the stub fixes the arguments
+    ) -> personal_data_service_pb2.OpenPersonalDataResponse:
+        """What `sealed` sealed, as the keys are now."""
+        response = personal_data_service_pb2.OpenPersonalDataResponse()
+        for each in request.items:
+            if each.key_id in self.destroyed:
+                response.items.add(state=personal_data_service_pb2.PERSONAL_DATA_STATE_ERASED)
+            else:
+                data = each.sealed.removeprefix(_SEALED)
+                response.items.add(state=personal_data_service_pb2.PERSONAL_DATA_STATE_OPENED, personal_data=data)
+        if self.while_opened:
+            await self.while_opened.pop(0)()
+        return response
+
     async def ReadAggregate(
         self,
         request: event_log_pb2.ReadAggregateRequest,
@@ -235,6 +265,14 @@ class WriteSide(
         )
         self._recorded[aggregate_id].append(recorded)
         return recorded
+
+
+def sealed(event: Any, key_id: str) -> Any:
+    """The event with its personal data as if it were sealed; it is changed."""
+    data = _SEALED + event.personal_data.SerializeToString()
+    event.personal_data.Clear()
+    event.personal_data.sealed, event.personal_data.key_id = data, key_id
+    return event
 
 
 async def _at_once() -> None:

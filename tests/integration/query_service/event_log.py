@@ -30,15 +30,17 @@ class EventLogInMemory(event_log_pb2_grpc.EventLogServiceServicer):
         self.stalled = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    def record(self, order_id: str, event: Message, at: datetime, event_type: str = "") -> None:
-        """Appends an order's next event."""
+    def record(
+        self, order_id: str, event: Message, at: datetime, event_type: str = "", *, aggregate_type: str = "order"
+    ) -> None:
+        """Appends the next event of an order, or of another aggregate."""
         record_time = Timestamp()
         record_time.FromDatetime(at)
         version = 1 + sum(each.aggregate_id == order_id for each in self._events)
         self._events.append(
             event_log_pb2.RecordedEvent(
                 position=len(self._events) + 1,
-                aggregate_type="order",
+                aggregate_type=aggregate_type,
                 aggregate_id=order_id,
                 version=version,
                 event_type=event_type or event.DESCRIPTOR.full_name,

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry import metrics, trace
+from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -17,6 +17,7 @@ from tests.integration.query_service.read_model import ReadModel
 from tests.integration.query_service.tokens import token
 from tests.integration.query_service.views import an_order
 from tests.support.eventually import eventually
+from tests.support.tracing import tracer_provider
 
 _SERVICE = "orderflow.orders.v1.OrderQueryService"
 _TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
@@ -30,17 +31,10 @@ def metric_reader() -> InMemoryMetricReader:
     return reader
 
 
-@pytest.fixture(scope="module")
-def tracer_provider() -> TracerProvider:
-    provider = TracerProvider(shutdown_on_exit=False)
-    trace.set_tracer_provider(provider)
-    return provider
-
-
 @pytest.fixture
-def spans(tracer_provider: TracerProvider) -> Iterator[InMemorySpanExporter]:
+def spans() -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
-    tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
     yield exporter
     exporter.shutdown()
 

@@ -8,10 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from orderflow.common.v1 import errors_pb2
@@ -20,6 +18,7 @@ from service_kit.errors import InvalidArgument, TryLater
 from service_kit.grpc_layers import Context
 from tests.support.eventually import eventually
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
+from tests.support.tracing import tracer_provider
 from tests.unit.service_kit.in_process import LIST, Server, serving
 
 UNSET, ERROR = trace_pb2.Status.STATUS_CODE_UNSET, trace_pb2.Status.STATUS_CODE_ERROR
@@ -34,15 +33,11 @@ class Away(TryLater):
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[OtlpReceiver]:
-    """Gets all spans of this process, by the exporter that services use. A process has one provider for good."""
+    """Gets all spans of this process, by the exporter that services use."""
     receiver = OtlpReceiver()
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
-    provider = trace.get_tracer_provider()
-    assert isinstance(provider, TracerProvider)
     exporter = OTLPSpanExporter(endpoint=receiver.endpoint, insecure=True)
     processor = BatchSpanProcessor(exporter, schedule_delay_millis=50)
-    provider.add_span_processor(processor)
+    tracer_provider().add_span_processor(processor)
     yield receiver
     processor.shutdown()  # type: ignore[no-untyped-call]
     receiver.close()

@@ -92,8 +92,12 @@ def test_an_erased_customer_cannot_be_changed() -> None:
     given(registered(), erased()).when(update(name="Ada King")).then_refused("CUSTOMER_NOT_FOUND")
 
 
-def test_erasure_is_not_offered_yet() -> None:
-    given(registered()).when(erase()).then_refused("NOT_IMPLEMENTED")
+def test_a_customer_is_erased() -> None:
+    given(registered(), updated()).when(erase()).then(erased())
+
+
+def test_who_is_erased_already_is_accepted_and_nothing_changes() -> None:
+    given(registered(), erased()).when(erase()).then()
 
 
 def test_the_closed_set_of_events_is_that_of_the_contract() -> None:

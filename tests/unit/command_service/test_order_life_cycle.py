@@ -57,6 +57,21 @@ ALLOWED_BY_CONTRACT = {
     "CANCELLED": {"RecordRefund"},
 }
 PAIRS = [*product(COMMANDS, HISTORIES)]
+AUTOMATIC: list[Message] = [created(item(quantity=3), total="30.00", automatic=True), paid()]
+PAID_UP: list[Message] = [*AUTOMATIC, paid("20.00", "pay-3")]
+AUTOMATIC_HISTORIES: dict[str, list[Message]] = {
+    "PENDING, not paid in full": AUTOMATIC,
+    "PENDING, paid": PAID_UP,
+    "CONFIRMED": [*AUTOMATIC, confirmed()],
+    "SHIPPED": [*AUTOMATIC, confirmed(), shipped()],
+    "DELIVERED": [*AUTOMATIC, confirmed(), shipped(), delivered()],
+    "CANCELLED": [*AUTOMATIC, cancelled()],
+}
+AUTOMATIC_ALLOWED = {
+    **ALLOWED_BY_CONTRACT,
+    "PENDING, not paid in full": {"RecordPayment", "RecordRefund", "CancelOrder"},
+    "PENDING, paid": {"RecordPayment", "RecordRefund", "ConfirmOrder", "CancelOrder"},
+}
 OTHER_REASONS = {
     **{("CreateOrder", status): "ORDER_ALREADY_EXISTS" for status in HISTORIES},
     ("CancelOrder", "DELIVERED"): "CANNOT_CANCEL_DELIVERED_ORDER",
@@ -110,3 +125,18 @@ def test_what_is_accepted_leaves_an_order_in_a_status_of_the_contract(command: s
         events = decided(COMMANDS[command], folded(*HISTORIES[status]))
         after = folded(*HISTORIES[status], *events)
         assert order_pb2.OrderStatus.Name(after.status) == f"ORDER_STATUS_{moves.get(command, status)}"
+
+
+@pytest.mark.parametrize(("command", "history"), [*product(COMMANDS, AUTOMATIC_HISTORIES)])
+def test_an_order_of_automatic_fulfillment_is_told_what_it_allows_and_accepts_exactly_that(
+    command: str, history: str
+) -> None:
+    asked = pay("20.00", "pay-3") if command == "RecordPayment" else COMMANDS[command]  # again where it is paid
+    outcome = given(*AUTOMATIC_HISTORIES[history]).when(asked)
+    if command in AUTOMATIC_ALLOWED[history]:
+        assert outcome.refusal is None
+    else:
+        status = history.partition(",")[0]
+        outcome.then_refused(OTHER_REASONS.get((command, status), "NOT_ALLOWED_IN_STATUS"))
+        assert outcome.refusal is not None
+        assert set(outcome.refusal.metadata["allowed_commands"].split(", ")) == AUTOMATIC_ALLOWED[history]

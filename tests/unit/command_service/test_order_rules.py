@@ -1,6 +1,7 @@
 """The rules of orders: each reason of the contract, with the fields and facts that go with it."""
 
 import pytest
+from google.protobuf.message import Message
 
 from orderflow.orders.v1 import order_pb2
 from tests.support.orders import (
@@ -94,9 +95,33 @@ def test_a_total_of_exactly_a_hundred_trillion_units_is_accepted() -> None:
     given().when(create(line)).then(created(line, total=HUNDRED_TRILLION))
 
 
-def test_automatic_fulfillment_is_refused_as_not_implemented() -> None:
-    automatic = create(fulfillment_mode=order_pb2.FULFILLMENT_MODE_AUTOMATIC)
-    given().when(automatic).then_refused("NOT_IMPLEMENTED")
+def test_an_order_is_moved_on_by_whom_its_creation_says_and_by_hand_where_it_says_nothing() -> None:
+    given().when(create(fulfillment_mode=order_pb2.FULFILLMENT_MODE_AUTOMATIC)).then(created(automatic=True))
+    given().when(create(fulfillment_mode=order_pb2.FULFILLMENT_MODE_MANUAL)).then(created())
+    given().when(create()).then(created())
+
+
+@pytest.mark.parametrize("command", [add(), remove()])
+@pytest.mark.parametrize("history", [[], [paid()]], ids=["unpaid", "paid"])
+def test_the_items_of_an_order_of_automatic_fulfillment_are_fixed(command: Message, history: list[Message]) -> None:
+    order = created(item(quantity=2), total="20.00", automatic=True)
+    refused = given(order, *history).when(command).then_refused("NOT_ALLOWED_IN_STATUS").refusal
+    assert "fixed at its creation" in str(refused)
+
+
+def test_an_order_of_automatic_fulfillment_is_confirmed_only_when_it_is_paid_in_full() -> None:
+    unpaid = [created(automatic=True), paid("9.95")]
+    refused = given(*unpaid).when(confirm()).then_refused("NOT_ALLOWED_IN_STATUS")
+    refused.telling(
+        current_status="PENDING", current_version="2", allowed_commands="RecordPayment, RecordRefund, CancelOrder"
+    )
+    assert "0.05 EUR are missing" in str(refused.refusal)
+    given(*unpaid, paid("0.05", "pay-2")).when(confirm()).then(confirmed())
+    given(*unpaid, paid("0.05", "pay-2"), refunded("0.01")).when(confirm()).then_refused("NOT_ALLOWED_IN_STATUS")
+
+
+def test_an_order_that_is_moved_on_by_hand_is_confirmed_unpaid() -> None:
+    given(created()).when(confirm()).then(confirmed())
 
 
 def test_a_taken_id_is_refused_telling_the_order_that_has_it() -> None:

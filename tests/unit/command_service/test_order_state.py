@@ -111,8 +111,15 @@ def test_an_order_is_folded_from_its_events() -> None:
         payments={"pay-1": 9_000_000_000},
         refunds={"refund-1": 2_500_000_000},
         estimated_delivery=NOW + DELIVERY,
+        fulfillment_mode=order_pb2.FULFILLMENT_MODE_MANUAL,
+        shipped=True,
     )
     assert order.paid_nanos == 6_500_000_000
+
+
+def test_an_order_remembers_that_it_was_shipped_and_why_it_was_cancelled() -> None:
+    order = folded(created(automatic=True), confirmed(), shipped(), cancelled("lost on the way"))
+    assert (order.is_automatic, order.shipped, order.cancel_reason) == (True, True, "lost on the way")
 
 
 def test_a_confirmation_replaces_the_estimated_delivery() -> None:

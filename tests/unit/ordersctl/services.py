@@ -11,8 +11,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from orderflow.admin.v1 import projection_admin_service_pb2, relay_admin_service_pb2
+from orderflow.admin.v1 import (
+    personal_data_admin_service_pb2,
+    projection_admin_service_pb2,
+    relay_admin_service_pb2,
+)
 from orderflow.customers.v1 import customer_service_pb2
+from orderflow.fulfillment.v1 import query_service_pb2 as fulfillment_query_service_pb2
 from orderflow.inventory.v1 import inventory_command_service_pb2, inventory_query_service_pb2
 from orderflow.orders.v1 import command_service_pb2, query_service_pb2
 from service_kit.errors import ServiceError
@@ -23,8 +28,10 @@ _SERVICES: tuple[ServiceDescriptor, ...] = (
     query_service_pb2.DESCRIPTOR.services_by_name["OrderQueryService"],
     customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
     inventory_command_service_pb2.DESCRIPTOR.services_by_name["InventoryCommandService"],
+    fulfillment_query_service_pb2.DESCRIPTOR.services_by_name["FulfillmentQueryService"],
     inventory_query_service_pb2.DESCRIPTOR.services_by_name["InventoryQueryService"],
     relay_admin_service_pb2.DESCRIPTOR.services_by_name["RelayAdminService"],
+    personal_data_admin_service_pb2.DESCRIPTOR.services_by_name["PersonalDataAdminService"],
     projection_admin_service_pb2.DESCRIPTOR.services_by_name["ProjectionAdminService"],
 )
 

@@ -3,7 +3,19 @@ import json
 import pytest
 from google.protobuf.message import Message
 
-from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest, UpdateCustomerRequest, UpdateCustomerResponse
+from orderflow.admin.v1.erasure_pb2 import (
+    CheckLogErasureRequest,
+    CheckLogErasureResponse,
+    CheckReadModelErasureRequest,
+    CheckReadModelErasureResponse,
+    ErasureFinding,
+)
+from orderflow.customers.v1.commands_pb2 import (
+    EraseCustomerRequest,
+    RegisterCustomerRequest,
+    UpdateCustomerRequest,
+    UpdateCustomerResponse,
+)
 from orderflow.customers.v1.customer_pb2 import Customer
 from orderflow.customers.v1.queries_pb2 import GetCustomerRequest, GetCustomerResponse
 from tests.unit.ordersctl.conftest import Run
@@ -26,6 +38,10 @@ CUSTOMER = "5b0c1f7e-1d0e-4a8e-8a57-3f0d3e0e7b02"
         (
             ("update", CUSTOMER, "--name", "Zoë", "--request-id", "r", "--validate-only"),
             UpdateCustomerRequest(request_id="r", customer_id=CUSTOMER, name="Zoë", validate_only=True),
+        ),
+        (
+            ("erase", CUSTOMER, "--request-id", "r", "--expected-version", "2"),
+            EraseCustomerRequest(request_id="r", customer_id=CUSTOMER, expected_version=2),
         ),
         (("get", CUSTOMER), GetCustomerRequest(customer_id=CUSTOMER)),
     ],
@@ -51,3 +67,22 @@ def test_the_answer_of_a_command_is_shown_with_its_request_id(services: Services
     shown = run("--table", "customer", "update", CUSTOMER, "--name", "Zoë", "--request-id", "r-1").stdout
     for part in (CUSTOMER, "t-1", "r-1"):
         assert part in shown
+
+
+@pytest.mark.parametrize(("left", "exit_code"), [(0, 0), (2, 4)])
+def test_an_erasure_is_checked_store_by_store_and_what_is_left_shows_in_the_exit_status(
+    services: Services, run: Run, left: int, exit_code: int
+) -> None:
+    keys = ErasureFinding(store="postgresql", place="personal_data_key", examined_count=1, detail="destroyed")
+    views = ErasureFinding(store="elasticsearch", place="orders-000001", examined_count=2, remaining_count=left)
+    services.answer("CheckLogErasure", CheckLogErasureResponse(findings=[keys]))
+    services.answer("CheckReadModelErasure", CheckReadModelErasureResponse(findings=[views]))
+    shown = run("--table", "customer", "erasure-check", CUSTOMER)
+    assert shown.exit_code == exit_code
+    assert all(part in shown.stdout for part in ("personal_data_key", "destroyed", "orders-000001"))
+    assert services.requests == [
+        CheckLogErasureRequest(customer_id=CUSTOMER),
+        CheckReadModelErasureRequest(customer_id=CUSTOMER),
+    ]
+    lines = run("customer", "erasure-check", CUSTOMER).stdout.splitlines()
+    assert [json.loads(line)["place"] for line in lines] == ["personal_data_key", "orders-000001"]

@@ -1,4 +1,6 @@
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +8,14 @@ import pytest
 from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 
-from command_service.errors import CannotCancelDeliveredOrder, StoreUnavailable
+from command_service.errors import CannotCancelDeliveredOrder, OrderNotFound, StoreUnavailable
 from orderflow.customers.v1.commands_pb2 import RegisterCustomerRequest, RegisterCustomerResponse
+from orderflow.fulfillment.v1.fulfillment_pb2 import (
+    FULFILLMENT_STEP_AWAITING_PAYMENT,
+    FULFILLMENT_STEP_AWAITING_SHIPMENT,
+    FULFILLMENT_STEP_CANCELLED,
+)
+from orderflow.fulfillment.v1.queries_pb2 import GetFulfillmentRequest, GetFulfillmentResponse
 from orderflow.orders.v1 import commands_pb2, order_pb2, queries_pb2
 from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import by_hand
@@ -28,6 +36,8 @@ class OrderSystem:
 
     def __init__(self, services: Services) -> None:
         self.orders: dict[str, OrderView] = {}
+        self.asked: Counter[str] = Counter()
+        self.payment_time = timedelta(seconds=10)
         self.name = ""
         services.answer("RegisterCustomer", self.register)
         services.answer("CreateOrder", self.create)
@@ -36,6 +46,7 @@ class OrderSystem:
         services.answer("GetOrder", lambda asked: queries_pb2.GetOrderResponse(order=self.orders[asked.order_id]))
         services.answer("ListOrders", self.list)
         services.answer("SearchOrders", self.search)
+        services.answer("GetFulfillment", self.fulfillment)
 
     def register(self, request: RegisterCustomerRequest) -> Message:
         """Takes the name."""
@@ -50,6 +61,7 @@ class OrderSystem:
         total = Money(currency_code="EUR", units=cents // 100, nanos=cents % 100 * 10**7)
         view = OrderView(
             order_id=f"order-{len(self.orders) + 1}",
+            customer_id=request.customer_id,
             customer_name=self.name,
             items=request.items,
             total_amount=total,
@@ -74,14 +86,31 @@ class OrderSystem:
         )
         return answer
 
+    def fulfillment(self, request: GetFulfillmentRequest) -> Message:
+        """As it begins, then waits; cancelled without a samovar, or when it was waited for a second time."""
+        view = self.orders[request.order_id]
+        self.asked[view.order_id] += 1
+        answer = GetFulfillmentResponse(order_id=view.order_id, step=FULFILLMENT_STEP_AWAITING_PAYMENT)
+        if self.asked[view.order_id] == 1:
+            raise OrderNotFound("it has not begun")
+        if any(each.product_name == "Samovar" for each in view.items):
+            answer.step, answer.cancel_reason = FULFILLMENT_STEP_CANCELLED, "no samovar"
+        elif view.version > 1:
+            answer.step = FULFILLMENT_STEP_AWAITING_SHIPMENT
+        elif view.items[0].product_name == "Tray" and self.asked[view.order_id] > 2:
+            answer.step, answer.cancel_reason = FULFILLMENT_STEP_CANCELLED, "nobody paid"
+        else:
+            answer.next_deadline_time.FromDatetime(datetime.now(UTC) + self.payment_time)
+        return answer
+
     def list(self, _: queries_pb2.ListOrdersRequest) -> Iterator[queries_pb2.ListOrdersResponse]:
         """Newest first, one a chunk."""
-        for view in reversed(self.orders.values()):
+        for view in [each for each in reversed(self.orders.values()) if each.customer_id == "customer-1"]:
             yield queries_pb2.ListOrdersResponse(orders=[view])
 
     def search(self, _: queries_pb2.SearchOrdersRequest) -> Iterator[queries_pb2.SearchOrdersResponse]:
         """Finds the first."""
-        yield queries_pb2.SearchOrdersResponse(orders=[self.orders["order-1"]], total=1)
+        yield queries_pb2.SearchOrdersResponse(orders=[self.orders["order-2"]], total=1)
 
 
 def test_the_demo_shows_the_whole_journey_and_how_to_go_on(services: Services, run: Run) -> None:
@@ -91,12 +120,20 @@ def test_the_demo_shows_the_whole_journey_and_how_to_go_on(services: Services, r
     for part in (
         *("RegisterCustomer", "CreateOrder", "RecordPayment", "ConfirmOrder", "ShipOrder", "DeliverOrder"),
         *("refused: CANNOT_CANCEL_DELIVERED_ORDER", "readable by id in", "searchable in", "88.48 EUR"),
-        f'/cache/grpcurl -plaintext -d \'{{"order_id": "order-1"}}\' {services.address}',
+        f'/cache/grpcurl -plaintext -d \'{{"order_id": "order-2"}}\' {services.address}',
+        *("and confirmed by itself", "cancelled: no samovar", "cancelled: nobody paid"),
         "everything was as expected",
     ):
         assert part in result.stdout
     assert "✗" not in result.stdout
     assert result.stderr == ""
+
+
+def test_a_deadline_that_is_far_away_is_not_waited_for(services: Services, run: Run) -> None:
+    OrderSystem(services).payment_time = timedelta(hours=1)
+    result = run("demo")
+    assert result.exit_code == 0, result.output
+    assert "will be cancelled at" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -117,7 +154,7 @@ def test_the_demo_fails_where_something_is_not_as_expected(services: Services, r
     services.answer("CancelOrder", commands_pb2.CancelOrderResponse())
     result = run("demo")
     assert result.exit_code == 4
-    for part in ("not as expected: orders found: [], not ['order-1']", "cancelling the delivered order: accepted"):
+    for part in ("not as expected: orders found: [], not ['order-2']", "cancelling the delivered order: accepted"):
         assert part in result.stdout
 
 

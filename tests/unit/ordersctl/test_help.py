@@ -11,6 +11,7 @@ COMMANDS = [
     *(("order", name) for name in _ORDER),
     *(("customer", name) for name in ("register", "update", "get")),
     *(("stock", name) for name in ("set", "adjust", "reserve", "release", "commit")),
+    ("fulfillment", "get"),
     ("projection", "list"),
     *(("quarantine", name) for name in ("list", "show", "replay", "skip")),
     ("relay", "status"),
@@ -31,7 +32,7 @@ def test_the_help_names_the_exit_statuses(run: Run) -> None:
         assert f"\n {status} " in shown
 
 
-@pytest.mark.parametrize("group", ["order", "customer", "stock", "projection", "quarantine", "relay"])
+@pytest.mark.parametrize("group", ["order", "customer", "stock", "projection", "quarantine", "relay", "fulfillment"])
 def test_a_group_without_a_command_shows_its_commands(run: Run, group: str) -> None:
     assert "Commands" in run(group).output
 

@@ -11,7 +11,12 @@ from orderflow.common.v1.errors_pb2 import (
     ERROR_REASON_READ_MODEL_UNAVAILABLE,
 )
 from orderflow.orders.v1 import commands_pb2, queries_pb2
-from orderflow.orders.v1.order_pb2 import ORDER_STATUS_PENDING, ORDER_STATUS_SHIPPED, OrderItem
+from orderflow.orders.v1.order_pb2 import (
+    FULFILLMENT_MODE_AUTOMATIC,
+    ORDER_STATUS_PENDING,
+    ORDER_STATUS_SHIPPED,
+    OrderItem,
+)
 from orderflow.orders.v1.views_pb2 import OrderView
 from service_kit.errors import TryLater
 from tests.unit.ordersctl.conftest import Run
@@ -78,8 +83,10 @@ def test_an_order_is_created_with_exact_prices_and_the_given_address(services: S
         *("--item", "TEA-1:Tea: green:2:0.1", "--item", "CUP-7:Cup:1:8.505"),
         *("--recipient", "Zoë", "--street", "Kanalweg 3", "--street", "2. Stock", "--postal-code", "10115"),
         *("--city", "Berlin", "--area", "BE", "--country", "DE"),
+        *("--fulfillment", "automatic"),
     )
     assert services.request == commands_pb2.CreateOrderRequest(
+        fulfillment_mode=FULFILLMENT_MODE_AUTOMATIC,
         request_id="r-1",
         order_id=ORDER,
         customer_id=CUSTOMER,

@@ -40,3 +40,18 @@ def test_name_and_email_are_right_without_what_was_before(version: int) -> None:
     alone, state = customers.evolve(None, _HISTORY[version - 1], version), _STATES[version - 1]
     assert (alone.name, alone.email, alone.version) == (state.name, state.email, version)
     assert alone.HasField("erase_time") == state.HasField("erase_time")
+
+
+def test_a_sealed_name_stays_sealed_until_it_is_opened_and_goes_with_the_erasure() -> None:
+    event = updated()
+    plain = event.personal_data.SerializeToString()
+    event.personal_data.Clear()
+    event.personal_data.key_id, event.personal_data.sealed = CUSTOMER, b"sealed"
+    customer = customers.evolve(_STATES[0], event, 2)
+    sealed = customers.sealed(customer)
+    assert sealed is not None
+    told = (sealed.key_id, sealed.aggregate_id, sealed.event_type, sealed.sealed)
+    assert told == (CUSTOMER, CUSTOMER, "orderflow.customers.v1.CustomerUpdated", b"sealed")
+    assert not customers.tells(customer)
+    assert customers.opened(customer, plain) == _STATES[1]
+    assert customers.evolve(customer, erased(), 3) == _STATES[2]

@@ -216,3 +216,32 @@ def test_the_customer_shows_as_far_as_known(
 def test_later_events_keep_the_customer() -> None:
     view = orders.with_customer(given(created()).view, customer())
     assert orders.evolve(view, confirmed(), 2).customer_name == "Zoë Łukasz"
+
+
+def _sealed() -> events_pb2.OrderCreated:
+    event = created()
+    event.personal_data.Clear()
+    event.personal_data.key_id, event.personal_data.sealed = CUSTOMER, b"sealed"
+    return event
+
+
+def test_a_sealed_address_stays_in_the_view_until_it_is_opened() -> None:
+    view = given(_sealed(), confirmed()).view
+    sealed = orders.sealed(view)
+    assert sealed is not None
+    told = (sealed.key_id, sealed.aggregate_id, sealed.event_type, sealed.sealed)
+    assert told == (CUSTOMER, ORDER, "orderflow.orders.v1.OrderCreated", b"sealed")
+    data = events_pb2.OrderPersonalData(shipping_address=ADDRESS).SerializeToString()
+    assert orders.opened(view, data) == given(created(), confirmed()).view
+    assert orders.sealed(orders.opened(view, data)) is None
+    assert orders.opened(view, None) == orders.bare(view) == orders.bare(given(created(), confirmed()).view)
+
+
+@pytest.mark.parametrize("event", [created(), _sealed()], ids=["in plain", "sealed"])
+def test_of_a_customer_who_was_erased_nothing_personal_is_left(event: events_pb2.OrderCreated) -> None:
+    known = orders.with_customer(given(event, confirmed()).view, customer())
+    assert orders.tells(known)
+    erased = orders.with_customer(known, customer(version=2, erased=True))
+    assert not orders.tells(erased)
+    assert orders.sealed(erased) is None
+    assert (erased.status, erased.version) == (order_pb2.ORDER_STATUS_CONFIRMED, 2)

@@ -54,15 +54,17 @@ def test_a_document_has_what_queries_need_and_the_view_itself() -> None:
 def test_documents_that_hold_something_else_have_another_number() -> None:
     words = orders_index.document(_view(), project_time_us=42)["search_text"]
     hashed = hashlib.sha256(f"{' '.join(words)} {fold_text(_SAMPLE)}".encode()).hexdigest()[:12]
-    assert (orders_index.index_body()["mappings"]["_meta"]["documents"], hashed) == (3, "1884116985df"), (
+    assert (orders_index.index_body()["mappings"]["_meta"]["documents"], hashed) == (4, "1884116985df"), (
         "raise _meta.documents in orders_index.json: what is indexed already has other words"
     )
 
 
-def test_who_was_erased_is_not_found_by_the_address_either() -> None:
-    view = _view()
-    view.enrichment_state = views_pb2.ENRICHMENT_STATE_ERASED
-    assert "address_full" not in dict(orders_index.searched_texts(view))
+def test_who_was_erased_is_found_by_nothing_personal() -> None:
+    document = orders_index.document(
+        orders.with_customer(_view(), customer(version=4, erased=True)), project_time_us=42
+    )
+    assert document["search_text"] == [ORDER.replace("-", " "), "creme brulee", "sku 1", "track 1"]
+    assert document["enrichment"] == "ERASED"
 
 
 def test_the_view_comes_back_out_of_its_document() -> None:

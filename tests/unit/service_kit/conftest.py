@@ -3,23 +3,18 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.support.tracing import tracer_provider
 from tests.unit.service_kit.in_process import Server, serving
 
 
 @pytest.fixture(scope="session")
 def exporter() -> InMemorySpanExporter:
-    """A process has one tracer provider for good; another suite may have set it."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
-    provider = trace.get_tracer_provider()
-    assert isinstance(provider, TracerProvider)
+    """Keeps the spans of the whole session."""
     exporter = InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
     return exporter
 
 

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from orderflow.admin.v1 import erasure_pb2 as orderflow_dot_admin_dot_v1_dot_erasure__pb2
 from orderflow.admin.v1 import quarantine_pb2 as orderflow_dot_admin_dot_v1_dot_quarantine__pb2
 from orderflow.admin.v1 import rebuild_pb2 as orderflow_dot_admin_dot_v1_dot_rebuild__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1orderflow/admin/v1/projection_admin_service.proto\x12\x12orderflow.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#orderflow/admin/v1/quarantine.proto\x1a orderflow/admin/v1/rebuild.proto\"\x18\n\x16ListProjectionsRequest\"\xde\x02\n\x10ProjectionStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x16\n\x0e\x64ocument_count\x18\x04 \x01(\x03\x12\x12\n\nlag_events\x18\x05 \x01(\x03\x12/\n\x0clag_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x0bgenerations\x18\x07 \x03(\x0b\x32\x1e.orderflow.admin.v1.Generation\x12 \n\x13unindexed_positions\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x11quarantined_count\x18\t \x01(\x03\x12\x32\n\x0eheartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x16\n\x14_unindexed_positions\"T\n\x17ListProjectionsResponse\x12\x39\n\x0bprojections\x18\x01 \x03(\x0b\x32$.orderflow.admin.v1.ProjectionStatus2\x98\x07\n\x16ProjectionAdminService\x12o\n\x0fListProjections\x12*.orderflow.admin.v1.ListProjectionsRequest\x1a+.orderflow.admin.v1.ListProjectionsResponse\"\x03\x90\x02\x01\x12p\n\x11RebuildProjection\x12,.orderflow.admin.v1.RebuildProjectionRequest\x1a-.orderflow.admin.v1.RebuildProjectionResponse\x12`\n\nGetRebuild\x12%.orderflow.admin.v1.GetRebuildRequest\x1a&.orderflow.admin.v1.GetRebuildResponse\"\x03\x90\x02\x01\x12s\n\x12RollbackProjection\x12-.orderflow.admin.v1.RollbackProjectionRequest\x1a..orderflow.admin.v1.RollbackProjectionResponse\x12n\n\x0eListQuarantine\x12).orderflow.admin.v1.ListQuarantineRequest\x1a*.orderflow.admin.v1.ListQuarantineResponse\"\x03\x90\x02\x01\x30\x01\x12l\n\x0eGetQuarantined\x12).orderflow.admin.v1.GetQuarantinedRequest\x1a*.orderflow.admin.v1.GetQuarantinedResponse\"\x03\x90\x02\x01\x12u\n\x11ReplayQuarantined\x12,.orderflow.admin.v1.ReplayQuarantinedRequest\x1a-.orderflow.admin.v1.ReplayQuarantinedResponse\"\x03\x90\x02\x02\x12o\n\x0fSkipQuarantined\x12*.orderflow.admin.v1.SkipQuarantinedRequest\x1a+.orderflow.admin.v1.SkipQuarantinedResponse\"\x03\x90\x02\x02\x42\x32\n\x12orderflow.admin.v1P\x01Z\x1aorderflow/admin/v1;adminv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1orderflow/admin/v1/projection_admin_service.proto\x12\x12orderflow.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a orderflow/admin/v1/erasure.proto\x1a#orderflow/admin/v1/quarantine.proto\x1a orderflow/admin/v1/rebuild.proto\"\x18\n\x16ListProjectionsRequest\"\xde\x02\n\x10ProjectionStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x16\n\x0e\x64ocument_count\x18\x04 \x01(\x03\x12\x12\n\nlag_events\x18\x05 \x01(\x03\x12/\n\x0clag_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x0bgenerations\x18\x07 \x03(\x0b\x32\x1e.orderflow.admin.v1.Generation\x12 \n\x13unindexed_positions\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x11quarantined_count\x18\t \x01(\x03\x12\x32\n\x0eheartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x16\n\x14_unindexed_positions\"T\n\x17ListProjectionsResponse\x12\x39\n\x0bprojections\x18\x01 \x03(\x0b\x32$.orderflow.admin.v1.ProjectionStatus2\x9c\x08\n\x16ProjectionAdminService\x12o\n\x0fListProjections\x12*.orderflow.admin.v1.ListProjectionsRequest\x1a+.orderflow.admin.v1.ListProjectionsResponse\"\x03\x90\x02\x01\x12p\n\x11RebuildProjection\x12,.orderflow.admin.v1.RebuildProjectionRequest\x1a-.orderflow.admin.v1.RebuildProjectionResponse\x12`\n\nGetRebuild\x12%.orderflow.admin.v1.GetRebuildRequest\x1a&.orderflow.admin.v1.GetRebuildResponse\"\x03\x90\x02\x01\x12s\n\x12RollbackProjection\x12-.orderflow.admin.v1.RollbackProjectionRequest\x1a..orderflow.admin.v1.RollbackProjectionResponse\x12n\n\x0eListQuarantine\x12).orderflow.admin.v1.ListQuarantineRequest\x1a*.orderflow.admin.v1.ListQuarantineResponse\"\x03\x90\x02\x01\x30\x01\x12l\n\x0eGetQuarantined\x12).orderflow.admin.v1.GetQuarantinedRequest\x1a*.orderflow.admin.v1.GetQuarantinedResponse\"\x03\x90\x02\x01\x12u\n\x11ReplayQuarantined\x12,.orderflow.admin.v1.ReplayQuarantinedRequest\x1a-.orderflow.admin.v1.ReplayQuarantinedResponse\"\x03\x90\x02\x02\x12o\n\x0fSkipQuarantined\x12*.orderflow.admin.v1.SkipQuarantinedRequest\x1a+.orderflow.admin.v1.SkipQuarantinedResponse\"\x03\x90\x02\x02\x12\x81\x01\n\x15\x43heckReadModelErasure\x12\x30.orderflow.admin.v1.CheckReadModelErasureRequest\x1a\x31.orderflow.admin.v1.CheckReadModelErasureResponse\"\x03\x90\x02\x01\x42\x32\n\x12orderflow.admin.v1P\x01Z\x1aorderflow/admin/v1;adminv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,12 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECTIONADMINSERVICE'].methods_by_name['ReplayQuarantined']._serialized_options = b'\220\002\002'
   _globals['_PROJECTIONADMINSERVICE'].methods_by_name['SkipQuarantined']._loaded_options = None
   _globals['_PROJECTIONADMINSERVICE'].methods_by_name['SkipQuarantined']._serialized_options = b'\220\002\002'
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=209
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=233
-  _globals['_PROJECTIONSTATUS']._serialized_start=236
-  _globals['_PROJECTIONSTATUS']._serialized_end=586
-  _globals['_LISTPROJECTIONSRESPONSE']._serialized_start=588
-  _globals['_LISTPROJECTIONSRESPONSE']._serialized_end=672
-  _globals['_PROJECTIONADMINSERVICE']._serialized_start=675
-  _globals['_PROJECTIONADMINSERVICE']._serialized_end=1595
+  _globals['_PROJECTIONADMINSERVICE'].methods_by_name['CheckReadModelErasure']._loaded_options = None
+  _globals['_PROJECTIONADMINSERVICE'].methods_by_name['CheckReadModelErasure']._serialized_options = b'\220\002\001'
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=243
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=267
+  _globals['_PROJECTIONSTATUS']._serialized_start=270
+  _globals['_PROJECTIONSTATUS']._serialized_end=620
+  _globals['_LISTPROJECTIONSRESPONSE']._serialized_start=622
+  _globals['_LISTPROJECTIONSRESPONSE']._serialized_end=706
+  _globals['_PROJECTIONADMINSERVICE']._serialized_start=709
+  _globals['_PROJECTIONADMINSERVICE']._serialized_end=1761
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from orderflow.admin.v1 import erasure_pb2 as orderflow_dot_admin_dot_v1_dot_erasure__pb2
 from orderflow.admin.v1 import projection_admin_service_pb2 as orderflow_dot_admin_dot_v1_dot_projection__admin__service__pb2
 from orderflow.admin.v1 import quarantine_pb2 as orderflow_dot_admin_dot_v1_dot_quarantine__pb2
 from orderflow.admin.v1 import rebuild_pb2 as orderflow_dot_admin_dot_v1_dot_rebuild__pb2
@@ -78,6 +79,11 @@ class ProjectionAdminServiceStub:
                 '/orderflow.admin.v1.ProjectionAdminService/SkipQuarantined',
                 request_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.SerializeToString,
                 response_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.CheckReadModelErasure = channel.unary_unary(
+                '/orderflow.admin.v1.ProjectionAdminService/CheckReadModelErasure',
+                request_serializer=orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureRequest.SerializeToString,
+                response_deserializer=orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureResponse.FromString,
                 _registered_method=True)
 
 
@@ -201,6 +207,15 @@ class ProjectionAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckReadModelErasure(self, request, context):
+        """Looks what every generation of the read models that this projector runs,
+        Redis and the quarantine hold of a customer. Changes nothing. Refused with
+        READ_MODEL_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProjectionAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -243,6 +258,11 @@ def add_ProjectionAdminServiceServicer_to_server(servicer, server):
                     servicer.SkipQuarantined,
                     request_deserializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.FromString,
                     response_serializer=orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.SerializeToString,
+            ),
+            'CheckReadModelErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckReadModelErasure,
+                    request_deserializer=orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureRequest.FromString,
+                    response_serializer=orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -464,6 +484,33 @@ class ProjectionAdminService:
             '/orderflow.admin.v1.ProjectionAdminService/SkipQuarantined',
             orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedRequest.SerializeToString,
             orderflow_dot_admin_dot_v1_dot_quarantine__pb2.SkipQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckReadModelErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderflow.admin.v1.ProjectionAdminService/CheckReadModelErasure',
+            orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureRequest.SerializeToString,
+            orderflow_dot_admin_dot_v1_dot_erasure__pb2.CheckReadModelErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from orderflow.admin.v1 import erasure_pb2 as _erasure_pb2
 from orderflow.admin.v1 import projection_admin_service_pb2 as _projection_admin_service_pb2
 from orderflow.admin.v1 import quarantine_pb2 as _quarantine_pb2
 from orderflow.admin.v1 import rebuild_pb2 as _rebuild_pb2
@@ -120,6 +121,11 @@ class ProjectionAdminServiceStub:
     one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
     as a replay is.
     """
+    CheckReadModelErasure: _grpc.UnaryUnaryMultiCallable[_erasure_pb2.CheckReadModelErasureRequest, _erasure_pb2.CheckReadModelErasureResponse]
+    """Looks what every generation of the read models that this projector runs,
+    Redis and the quarantine hold of a customer. Changes nothing. Refused with
+    READ_MODEL_UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
@@ -210,6 +216,11 @@ class ProjectionAdminServiceAsyncStub(ProjectionAdminServiceStub):
     PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
     one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
     as a replay is.
+    """
+    CheckReadModelErasure: _aio.UnaryUnaryMultiCallable[_erasure_pb2.CheckReadModelErasureRequest, _erasure_pb2.CheckReadModelErasureResponse]  # type: ignore[assignment]
+    """Looks what every generation of the read models that this projector runs,
+    Redis and the quarantine hold of a customer. Changes nothing. Refused with
+    READ_MODEL_UNAVAILABLE.
     """
 
 class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -346,6 +357,17 @@ class ProjectionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         PROJECTION_NOT_FOUND, VERSION_MISMATCH when the entry's version is another
         one (the metadata names it), CANNOT_SKIP_CREATION, or READ_MODEL_UNAVAILABLE
         as a replay is.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckReadModelErasure(
+        self,
+        request: _erasure_pb2.CheckReadModelErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erasure_pb2.CheckReadModelErasureResponse, _abc.Awaitable[_erasure_pb2.CheckReadModelErasureResponse]]:
+        """Looks what every generation of the read models that this projector runs,
+        Redis and the quarantine hold of a customer. Changes nothing. Refused with
+        READ_MODEL_UNAVAILABLE.
         """
 
 def add_ProjectionAdminServiceServicer_to_server(servicer: ProjectionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -144,8 +144,8 @@ class ConsistencyTokenContents(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     aggregate_type: _builtins.str
-    """Type of the aggregate that was changed: "order", "customer" or
-    "stock_item".
+    """Type of the aggregate that was changed: "order", "customer",
+    "stock_item" or "fulfillment".
     """
     aggregate_id: _builtins.str
     """Id of that aggregate, in lower case."""

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from orderflow.common.v1 import personal_data_pb2 as orderflow_dot_common_dot_v1_dot_personal__data__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderflow/customers/v1/customer.proto\x12\x16orderflow.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nerase_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB>\n\x16orderflow.customers.v1P\x01Z\"orderflow/customers/v1;customersv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderflow/customers/v1/customer.proto\x12\x16orderflow.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'orderflow/common/v1/personal_data.proto\"\xa6\x02\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nerase_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x45\n\x14sealed_personal_data\x18\x08 \x01(\x0b\x32\'.orderflow.common.v1.SealedPersonalDataB>\n\x16orderflow.customers.v1P\x01Z\"orderflow/customers/v1;customersv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +34,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'orderflow.customers.v1.cust
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026orderflow.customers.v1P\001Z\"orderflow/customers/v1;customersv1'
-  _globals['_CUSTOMER']._serialized_start=99
-  _globals['_CUSTOMER']._serialized_end=322
+  _globals['_CUSTOMER']._serialized_start=140
+  _globals['_CUSTOMER']._serialized_end=434
 # @@protoc_insertion_point(module_scope)

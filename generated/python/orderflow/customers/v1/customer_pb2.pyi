@@ -6,6 +6,7 @@ Customers: whom orders belong to."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from orderflow.common.v1 import personal_data_pb2 as _personal_data_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,7 @@ class Customer(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ERASE_TIME_FIELD_NUMBER: _builtins.int
+    SEALED_PERSONAL_DATA_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, in lower case."""
     name: _builtins.str
@@ -50,6 +52,12 @@ class Customer(_message.Message):
     def erase_time(self) -> _timestamp_pb2.Timestamp:
         """When the customer was erased; unset unless it was."""
 
+    @_builtins.property
+    def sealed_personal_data(self) -> _personal_data_pb2.SealedPersonalData:
+        """Name and e-mail address while they are not opened yet. Inside the read
+        side only: no answer has it.
+        """
+
     def __init__(
         self,
         *,
@@ -60,10 +68,11 @@ class Customer(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         erase_time: _timestamp_pb2.Timestamp | None = ...,
+        sealed_personal_data: _personal_data_pb2.SealedPersonalData | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "erase_time", b"erase_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "erase_time", b"erase_time", "sealed_personal_data", b"sealed_personal_data", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "email", b"email", "erase_time", b"erase_time", "name", b"name", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_id", b"customer_id", "email", b"email", "erase_time", b"erase_time", "name", b"name", "sealed_personal_data", b"sealed_personal_data", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -119,8 +119,12 @@ class CustomerServiceServicer:
     def EraseCustomer(self, request, context):
         """Erases a customer's name and e-mail address, for good; the customer's id
         and orders stay. A customer who is erased already is accepted and nothing
-        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
-        yet: refused with NOT_IMPLEMENTED.
+        changes. Also erased are the shipping addresses of their orders. Events
+        keep what they hold of them sealed, and the key is destroyed before this
+        is answered; queries show it gone a moment later, and some seconds later
+        (PERSONAL_DATA_KEY_SECONDS) no server process remembers the key. What was
+        stored unsealed, before this server sealed events, stays in the event log.
+        Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,8 +64,12 @@ class CustomerServiceStub:
     EraseCustomer: _grpc.UnaryUnaryMultiCallable[_commands_pb2.EraseCustomerRequest, _commands_pb2.EraseCustomerResponse]
     """Erases a customer's name and e-mail address, for good; the customer's id
     and orders stay. A customer who is erased already is accepted and nothing
-    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
-    yet: refused with NOT_IMPLEMENTED.
+    changes. Also erased are the shipping addresses of their orders. Events
+    keep what they hold of them sealed, and the key is destroyed before this
+    is answered; queries show it gone a moment later, and some seconds later
+    (PERSONAL_DATA_KEY_SECONDS) no server process remembers the key. What was
+    stored unsealed, before this server sealed events, stays in the event log.
+    Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
     """
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerRequest, _queries_pb2.GetCustomerResponse]
     """Reads one customer. Refused with CUSTOMER_NOT_FOUND. An erased customer
@@ -111,8 +115,12 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     EraseCustomer: _aio.UnaryUnaryMultiCallable[_commands_pb2.EraseCustomerRequest, _commands_pb2.EraseCustomerResponse]  # type: ignore[assignment]
     """Erases a customer's name and e-mail address, for good; the customer's id
     and orders stay. A customer who is erased already is accepted and nothing
-    changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
-    yet: refused with NOT_IMPLEMENTED.
+    changes. Also erased are the shipping addresses of their orders. Events
+    keep what they hold of them sealed, and the key is destroyed before this
+    is answered; queries show it gone a moment later, and some seconds later
+    (PERSONAL_DATA_KEY_SECONDS) no server process remembers the key. What was
+    stored unsealed, before this server sealed events, stays in the event log.
+    Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
     """
     GetCustomer: _aio.UnaryUnaryMultiCallable[_queries_pb2.GetCustomerRequest, _queries_pb2.GetCustomerResponse]  # type: ignore[assignment]
     """Reads one customer. Refused with CUSTOMER_NOT_FOUND. An erased customer
@@ -173,8 +181,12 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_commands_pb2.EraseCustomerResponse, _abc.Awaitable[_commands_pb2.EraseCustomerResponse]]:
         """Erases a customer's name and e-mail address, for good; the customer's id
         and orders stay. A customer who is erased already is accepted and nothing
-        changes. Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH. Not offered
-        yet: refused with NOT_IMPLEMENTED.
+        changes. Also erased are the shipping addresses of their orders. Events
+        keep what they hold of them sealed, and the key is destroyed before this
+        is answered; queries show it gone a moment later, and some seconds later
+        (PERSONAL_DATA_KEY_SECONDS) no server process remembers the key. What was
+        stored unsealed, before this server sealed events, stays in the event log.
+        Refused with CUSTOMER_NOT_FOUND or VERSION_MISMATCH.
         """
 
     @_abc_1.abstractmethod

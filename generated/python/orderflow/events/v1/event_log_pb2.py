@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orderflow/events/v1/event_log.proto\x12\x13orderflow.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\rEventMetadata\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63ommand_type\x18\x05 \x01(\t\"\x82\x02\n\rRecordedEvent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tlog_shard\x18\x02 \x01(\x05\x12\x16\n\x0e\x61ggregate_type\x18\x03 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x12\n\nevent_type\x18\x06 \x01(\t\x12\x12\n\nevent_data\x18\x07 \x01(\x0c\x12\x34\n\x08metadata\x18\x08 \x01(\x0b\x32\".orderflow.events.v1.EventMetadata\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x01\n\x0eReadLogRequest\x12\x1a\n\tlog_shard\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12@\n\x0f\x61ggregate_types\x18\x03 \x03(\tB\'\xbaH$\x92\x01!\"\x1fr\x1dR\x05orderR\x08\x63ustomerR\nstock_item\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"j\n\x0fReadLogResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".orderflow.events.v1.RecordedEvent\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\"\x90\x02\n\x14ReadAggregateRequest\x12:\n\x0e\x61ggregate_type\x18\x01 \x01(\tB\"\xbaH\x1fr\x1dR\x05orderR\x08\x63ustomerR\nstock_item\x12!\n\x0c\x61ggregate_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12\x1e\n\rafter_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\nto_version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x12Q\n\x07to_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01H\x00\x42\x07\n\x05\x62ound\"K\n\x15ReadAggregateResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".orderflow.events.v1.RecordedEvent2\xd3\x01\n\x0f\x45ventLogService\x12V\n\x07ReadLog\x12#.orderflow.events.v1.ReadLogRequest\x1a$.orderflow.events.v1.ReadLogResponse0\x01\x12h\n\rReadAggregate\x12).orderflow.events.v1.ReadAggregateRequest\x1a*.orderflow.events.v1.ReadAggregateResponse0\x01\x42\x35\n\x13orderflow.events.v1P\x01Z\x1corderflow/events/v1;eventsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orderflow/events/v1/event_log.proto\x12\x13orderflow.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\rEventMetadata\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63ommand_type\x18\x05 \x01(\t\"\x82\x02\n\rRecordedEvent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tlog_shard\x18\x02 \x01(\x05\x12\x16\n\x0e\x61ggregate_type\x18\x03 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x12\n\nevent_type\x18\x06 \x01(\t\x12\x12\n\nevent_data\x18\x07 \x01(\x0c\x12\x34\n\x08metadata\x18\x08 \x01(\x0b\x32\".orderflow.events.v1.EventMetadata\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xac\x01\n\x0eReadLogRequest\x12\x1a\n\tlog_shard\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12M\n\x0f\x61ggregate_types\x18\x03 \x03(\tB4\xbaH1\x92\x01.\",r*R\x05orderR\x08\x63ustomerR\nstock_itemR\x0b\x66ulfillment\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"j\n\x0fReadLogResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".orderflow.events.v1.RecordedEvent\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\"\x9d\x02\n\x14ReadAggregateRequest\x12G\n\x0e\x61ggregate_type\x18\x01 \x01(\tB/\xbaH,r*R\x05orderR\x08\x63ustomerR\nstock_itemR\x0b\x66ulfillment\x12!\n\x0c\x61ggregate_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xc8\x01\x01\x12\x1e\n\rafter_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\nto_version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x12Q\n\x07to_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\x08\xff\x82\xd1\xff\xaf\x07\x10\xff\x93\xeb\xdc\x03\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01H\x00\x42\x07\n\x05\x62ound\"K\n\x15ReadAggregateResponse\x12\x32\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".orderflow.events.v1.RecordedEvent2\xd3\x01\n\x0f\x45ventLogService\x12V\n\x07ReadLog\x12#.orderflow.events.v1.ReadLogRequest\x1a$.orderflow.events.v1.ReadLogResponse0\x01\x12h\n\rReadAggregate\x12).orderflow.events.v1.ReadAggregateRequest\x1a*.orderflow.events.v1.ReadAggregateResponse0\x01\x42\x35\n\x13orderflow.events.v1P\x01Z\x1corderflow/events/v1;eventsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READLOGREQUEST'].fields_by_name['after_position']._loaded_options = None
   _globals['_READLOGREQUEST'].fields_by_name['after_position']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_READLOGREQUEST'].fields_by_name['aggregate_types']._loaded_options = None
-  _globals['_READLOGREQUEST'].fields_by_name['aggregate_types']._serialized_options = b'\272H$\222\001!\"\037r\035R\005orderR\010customerR\nstock_item'
+  _globals['_READLOGREQUEST'].fields_by_name['aggregate_types']._serialized_options = b'\272H1\222\001.\",r*R\005orderR\010customerR\nstock_itemR\013fulfillment'
   _globals['_READAGGREGATEREQUEST'].fields_by_name['aggregate_type']._loaded_options = None
-  _globals['_READAGGREGATEREQUEST'].fields_by_name['aggregate_type']._serialized_options = b'\272H\037r\035R\005orderR\010customerR\nstock_item'
+  _globals['_READAGGREGATEREQUEST'].fields_by_name['aggregate_type']._serialized_options = b'\272H,r*R\005orderR\010customerR\nstock_itemR\013fulfillment'
   _globals['_READAGGREGATEREQUEST'].fields_by_name['aggregate_id']._loaded_options = None
   _globals['_READAGGREGATEREQUEST'].fields_by_name['aggregate_id']._serialized_options = b'\272H\010r\003\260\001\001\310\001\001'
   _globals['_READAGGREGATEREQUEST'].fields_by_name['after_version']._loaded_options = None
@@ -55,13 +55,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDEDEVENT']._serialized_start=242
   _globals['_RECORDEDEVENT']._serialized_end=500
   _globals['_READLOGREQUEST']._serialized_start=503
-  _globals['_READLOGREQUEST']._serialized_end=662
-  _globals['_READLOGRESPONSE']._serialized_start=664
-  _globals['_READLOGRESPONSE']._serialized_end=770
-  _globals['_READAGGREGATEREQUEST']._serialized_start=773
-  _globals['_READAGGREGATEREQUEST']._serialized_end=1045
-  _globals['_READAGGREGATERESPONSE']._serialized_start=1047
-  _globals['_READAGGREGATERESPONSE']._serialized_end=1122
-  _globals['_EVENTLOGSERVICE']._serialized_start=1125
-  _globals['_EVENTLOGSERVICE']._serialized_end=1336
+  _globals['_READLOGREQUEST']._serialized_end=675
+  _globals['_READLOGRESPONSE']._serialized_start=677
+  _globals['_READLOGRESPONSE']._serialized_end=783
+  _globals['_READAGGREGATEREQUEST']._serialized_start=786
+  _globals['_READAGGREGATEREQUEST']._serialized_end=1071
+  _globals['_READAGGREGATERESPONSE']._serialized_start=1073
+  _globals['_READAGGREGATERESPONSE']._serialized_end=1148
+  _globals['_EVENTLOGSERVICE']._serialized_start=1151
+  _globals['_EVENTLOGSERVICE']._serialized_end=1362
 # @@protoc_insertion_point(module_scope)

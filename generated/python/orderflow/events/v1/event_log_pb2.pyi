@@ -85,7 +85,7 @@ class RecordedEvent(_message.Message):
     log_shard: _builtins.int
     """The shard of the log that the aggregate belongs to, for good."""
     aggregate_type: _builtins.str
-    """"order", "customer" or "stock_item"."""
+    """"order", "customer", "stock_item" or "fulfillment"."""
     aggregate_id: _builtins.str
     """The aggregate: a UUID in lower case. What has no UUID by nature has one
     derived from its name.
@@ -152,7 +152,7 @@ class ReadLogRequest(_message.Message):
     @_builtins.property
     def aggregate_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only events of these types of aggregate ("order", "customer",
-        "stock_item"); none: of all.
+        "stock_item", "fulfillment"); none: of all.
         """
 
     def __init__(
@@ -220,7 +220,9 @@ class ReadAggregateRequest(_message.Message):
     TO_VERSION_FIELD_NUMBER: _builtins.int
     TO_TIME_FIELD_NUMBER: _builtins.int
     aggregate_type: _builtins.str
-    """Type of the aggregate: "order", "customer" or "stock_item"."""
+    """Type of the aggregate: "order", "customer", "stock_item" or
+    "fulfillment".
+    """
     aggregate_id: _builtins.str
     """The aggregate. A UUID in either case."""
     after_version: _builtins.int

@@ -146,9 +146,11 @@ class OrderCommandServiceServicer:
 
     def CreateOrder(self, request, context):
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
-        ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-        fulfillment is to be automatic and this server does not offer it. The
+        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
+        ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+        reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+        process that used the customer's key a moment before the erasure may accept
+        it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
         answer is complete enough that nobody has to query at once. Without a
         request id and an order id a repeat creates a second order.
         """
@@ -158,8 +160,8 @@ class OrderCommandServiceServicer:
 
     def AddItem(self, request, context):
         """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
-        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. Without a request id a repeat
-        adds the line again.
+        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS, also where fulfillment is
+        automatic. Without a request id a repeat adds the line again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,7 +170,8 @@ class OrderCommandServiceServicer:
     def RemoveItem(self, request, context):
         """Takes units of a product off an order that is PENDING. Refused with
         EMPTY_ORDER or BELOW_MINIMUM_AMOUNT when too little would be left, or
-        NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
+        NOT_ALLOWED_IN_STATUS, also where fulfillment is automatic. Without a
+        request id a repeat removes again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,7 +201,8 @@ class OrderCommandServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmOrder(self, request, context):
-        """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS.
+        """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS,
+        also where fulfillment is automatic and the order is not paid in full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -65,21 +65,24 @@ class OrderCommandServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OrderCommandServiceAsyncStub: ...
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
-    ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-    fulfillment is to be automatic and this server does not offer it. The
+    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
+    ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+    reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+    process that used the customer's key a moment before the erasure may accept
+    it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
     answer is complete enough that nobody has to query at once. Without a
     request id and an order id a repeat creates a second order.
     """
     AddItem: _grpc.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
-    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. Without a request id a repeat
-    adds the line again.
+    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS, also where fulfillment is
+    automatic. Without a request id a repeat adds the line again.
     """
     RemoveItem: _grpc.UnaryUnaryMultiCallable[_commands_pb2.RemoveItemRequest, _commands_pb2.RemoveItemResponse]
     """Takes units of a product off an order that is PENDING. Refused with
     EMPTY_ORDER or BELOW_MINIMUM_AMOUNT when too little would be left, or
-    NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
+    NOT_ALLOWED_IN_STATUS, also where fulfillment is automatic. Without a
+    request id a repeat removes again.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_commands_pb2.RecordPaymentRequest, _commands_pb2.RecordPaymentResponse]
     """Records a payment for an order. Payments are summed: together with what
@@ -97,7 +100,9 @@ class OrderCommandServiceStub:
     recording it again with the same amount is accepted and changes nothing.
     """
     ConfirmOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.ConfirmOrderRequest, _commands_pb2.ConfirmOrderResponse]
-    """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS."""
+    """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS,
+    also where fulfillment is automatic and the order is not paid in full.
+    """
     ShipOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.ShipOrderRequest, _commands_pb2.ShipOrderResponse]
     """Ships an order that is CONFIRMED. Refused with NOT_ALLOWED_IN_STATUS."""
     DeliverOrder: _grpc.UnaryUnaryMultiCallable[_commands_pb2.DeliverOrderRequest, _commands_pb2.DeliverOrderResponse]
@@ -145,21 +150,24 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.CreateOrderRequest, _commands_pb2.CreateOrderResponse]  # type: ignore[assignment]
     """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
-    ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-    fulfillment is to be automatic and this server does not offer it. The
+    BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
+    ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+    reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+    process that used the customer's key a moment before the erasure may accept
+    it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
     answer is complete enough that nobody has to query at once. Without a
     request id and an order id a repeat creates a second order.
     """
     AddItem: _aio.UnaryUnaryMultiCallable[_commands_pb2.AddItemRequest, _commands_pb2.AddItemResponse]  # type: ignore[assignment]
     """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
-    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. Without a request id a repeat
-    adds the line again.
+    AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS, also where fulfillment is
+    automatic. Without a request id a repeat adds the line again.
     """
     RemoveItem: _aio.UnaryUnaryMultiCallable[_commands_pb2.RemoveItemRequest, _commands_pb2.RemoveItemResponse]  # type: ignore[assignment]
     """Takes units of a product off an order that is PENDING. Refused with
     EMPTY_ORDER or BELOW_MINIMUM_AMOUNT when too little would be left, or
-    NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
+    NOT_ALLOWED_IN_STATUS, also where fulfillment is automatic. Without a
+    request id a repeat removes again.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_commands_pb2.RecordPaymentRequest, _commands_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Records a payment for an order. Payments are summed: together with what
@@ -177,7 +185,9 @@ class OrderCommandServiceAsyncStub(OrderCommandServiceStub):
     recording it again with the same amount is accepted and changes nothing.
     """
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.ConfirmOrderRequest, _commands_pb2.ConfirmOrderResponse]  # type: ignore[assignment]
-    """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS."""
+    """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS,
+    also where fulfillment is automatic and the order is not paid in full.
+    """
     ShipOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.ShipOrderRequest, _commands_pb2.ShipOrderResponse]  # type: ignore[assignment]
     """Ships an order that is CONFIRMED. Refused with NOT_ALLOWED_IN_STATUS."""
     DeliverOrder: _aio.UnaryUnaryMultiCallable[_commands_pb2.DeliverOrderRequest, _commands_pb2.DeliverOrderResponse]  # type: ignore[assignment]
@@ -228,9 +238,11 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.CreateOrderResponse, _abc.Awaitable[_commands_pb2.CreateOrderResponse]]:
         """Creates an order, status PENDING. Refused with EMPTY_ORDER,
-        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW,
-        ORDER_ALREADY_EXISTS when the chosen id is taken, or NOT_IMPLEMENTED when
-        fulfillment is to be automatic and this server does not offer it. The
+        BELOW_MINIMUM_AMOUNT, CURRENCY_MISMATCH, AMOUNT_OVERFLOW, or
+        ORDER_ALREADY_EXISTS when the chosen id is taken. An unknown customer is no
+        reason to refuse an order, an erased one is: CUSTOMER_NOT_FOUND. (A server
+        process that used the customer's key a moment before the erasure may accept
+        it for PERSONAL_DATA_KEY_SECONDS more; its address can never be read.) The
         answer is complete enough that nobody has to query at once. Without a
         request id and an order id a repeat creates a second order.
         """
@@ -242,8 +254,8 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.AddItemResponse, _abc.Awaitable[_commands_pb2.AddItemResponse]]:
         """Adds a line to an order that is PENDING. Refused with CURRENCY_MISMATCH,
-        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS. Without a request id a repeat
-        adds the line again.
+        AMOUNT_OVERFLOW, or NOT_ALLOWED_IN_STATUS, also where fulfillment is
+        automatic. Without a request id a repeat adds the line again.
         """
 
     @_abc_1.abstractmethod
@@ -254,7 +266,8 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_commands_pb2.RemoveItemResponse, _abc.Awaitable[_commands_pb2.RemoveItemResponse]]:
         """Takes units of a product off an order that is PENDING. Refused with
         EMPTY_ORDER or BELOW_MINIMUM_AMOUNT when too little would be left, or
-        NOT_ALLOWED_IN_STATUS. Without a request id a repeat removes again.
+        NOT_ALLOWED_IN_STATUS, also where fulfillment is automatic. Without a
+        request id a repeat removes again.
         """
 
     @_abc_1.abstractmethod
@@ -290,7 +303,9 @@ class OrderCommandServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _commands_pb2.ConfirmOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_commands_pb2.ConfirmOrderResponse, _abc.Awaitable[_commands_pb2.ConfirmOrderResponse]]:
-        """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS."""
+        """Confirms an order that is PENDING. Refused with NOT_ALLOWED_IN_STATUS,
+        also where fulfillment is automatic and the order is not paid in full.
+        """
 
     @_abc_1.abstractmethod
     def ShipOrder(

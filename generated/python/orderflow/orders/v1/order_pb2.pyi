@@ -83,8 +83,11 @@ class _FulfillmentModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fulfi
     FULFILLMENT_MODE_MANUAL: _FulfillmentMode.ValueType  # 1
     """Callers do, by commands."""
     FULFILLMENT_MODE_AUTOMATIC: _FulfillmentMode.ValueType  # 2
-    """The fulfillment process does: it reserves stock, awaits payment and sends
-    the commands itself. A server without it refuses with NOT_IMPLEMENTED.
+    """The fulfillment process does: it reserves stock, awaits payment and
+    confirms; where stock or payment do not come it cancels, with the reason.
+    Shipping and delivery stay with callers. The order's items are fixed from
+    its creation, and it can be confirmed only when it is paid in full. See
+    `orderflow.fulfillment.v1.FulfillmentQueryService`.
     """
 
 class FulfillmentMode(_FulfillmentMode, metaclass=_FulfillmentModeEnumTypeWrapper):
@@ -95,8 +98,11 @@ FULFILLMENT_MODE_UNSPECIFIED: FulfillmentMode.ValueType  # 0
 FULFILLMENT_MODE_MANUAL: FulfillmentMode.ValueType  # 1
 """Callers do, by commands."""
 FULFILLMENT_MODE_AUTOMATIC: FulfillmentMode.ValueType  # 2
-"""The fulfillment process does: it reserves stock, awaits payment and sends
-the commands itself. A server without it refuses with NOT_IMPLEMENTED.
+"""The fulfillment process does: it reserves stock, awaits payment and
+confirms; where stock or payment do not come it cancels, with the reason.
+Shipping and delivery stay with callers. The order's items are fixed from
+its creation, and it can be confirmed only when it is paid in full. See
+`orderflow.fulfillment.v1.FulfillmentQueryService`.
 """
 Global___FulfillmentMode: _TypeAlias = FulfillmentMode  # noqa: Y015
 

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import money_pb2 as _money_pb2
 from orderflow.common.v1 import address_pb2 as _address_pb2
+from orderflow.common.v1 import personal_data_pb2 as _personal_data_pb2
 from orderflow.orders.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
 import sys
@@ -41,7 +42,9 @@ class _EnrichmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enric
     ENRICHMENT_STATE_COMPLETE: _EnrichmentState.ValueType  # 2
     """Name and e-mail are those of the customer at `customer_version`."""
     ENRICHMENT_STATE_ERASED: _EnrichmentState.ValueType  # 3
-    """The customer was erased: name and e-mail are empty and stay so."""
+    """The customer was erased: name, e-mail and shipping address are empty and
+    stay so.
+    """
 
 class EnrichmentState(_EnrichmentState, metaclass=_EnrichmentStateEnumTypeWrapper):
     """Whether a view knows its customer."""
@@ -58,7 +61,9 @@ has them.
 ENRICHMENT_STATE_COMPLETE: EnrichmentState.ValueType  # 2
 """Name and e-mail are those of the customer at `customer_version`."""
 ENRICHMENT_STATE_ERASED: EnrichmentState.ValueType  # 3
-"""The customer was erased: name and e-mail are empty and stay so."""
+"""The customer was erased: name, e-mail and shipping address are empty and
+stay so.
+"""
 Global___EnrichmentState: _TypeAlias = EnrichmentState  # noqa: Y015
 
 @_typing.final
@@ -94,6 +99,7 @@ class OrderView(_message.Message):
     PAID_AMOUNT_FIELD_NUMBER: _builtins.int
     REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     CUSTOMER_VERSION_FIELD_NUMBER: _builtins.int
+    SEALED_PERSONAL_DATA_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order, in lower case."""
     customer_id: _builtins.str
@@ -138,8 +144,8 @@ class OrderView(_message.Message):
 
     @_builtins.property
     def shipping_address(self) -> _address_pb2.Address:
-        """Where the order goes. Stays when the customer was erased, but no search
-        finds the order by it then.
+        """Where the order goes. Unset once the customer was erased, and until it
+        could be opened: `enrichment_state` is PENDING then.
         """
 
     @_builtins.property
@@ -180,6 +186,12 @@ class OrderView(_message.Message):
         was.
         """
 
+    @_builtins.property
+    def sealed_personal_data(self) -> _personal_data_pb2.SealedPersonalData:
+        """The shipping address while it is not opened yet. Inside the read side
+        only: no answer has it.
+        """
+
     def __init__(
         self,
         *,
@@ -208,10 +220,11 @@ class OrderView(_message.Message):
         paid_amount: _money_pb2.Money | None = ...,
         refunded_amount: _money_pb2.Money | None = ...,
         customer_version: _builtins.int = ...,
+        sealed_personal_data: _personal_data_pb2.SealedPersonalData | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "deliver_time", b"deliver_time", "estimated_delivery_time", b"estimated_delivery_time", "paid_amount", b"paid_amount", "refunded_amount", b"refunded_amount", "ship_time", b"ship_time", "shipping_address", b"shipping_address", "total_amount", b"total_amount", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "deliver_time", b"deliver_time", "estimated_delivery_time", b"estimated_delivery_time", "paid_amount", b"paid_amount", "refunded_amount", b"refunded_amount", "sealed_personal_data", b"sealed_personal_data", "ship_time", b"ship_time", "shipping_address", b"shipping_address", "total_amount", b"total_amount", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_full", b"address_full", "cancel_reason", b"cancel_reason", "cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "customer_email", b"customer_email", "customer_id", b"customer_id", "customer_name", b"customer_name", "customer_version", b"customer_version", "deliver_time", b"deliver_time", "enrichment_state", b"enrichment_state", "estimated_delivery_time", b"estimated_delivery_time", "fulfillment_mode", b"fulfillment_mode", "item_names", b"item_names", "items", b"items", "order_id", b"order_id", "paid_amount", b"paid_amount", "refunded_amount", b"refunded_amount", "ship_time", b"ship_time", "shipping_address", b"shipping_address", "status", b"status", "total_amount", b"total_amount", "tracking_number", b"tracking_number", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_full", b"address_full", "cancel_reason", b"cancel_reason", "cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "customer_email", b"customer_email", "customer_id", b"customer_id", "customer_name", b"customer_name", "customer_version", b"customer_version", "deliver_time", b"deliver_time", "enrichment_state", b"enrichment_state", "estimated_delivery_time", b"estimated_delivery_time", "fulfillment_mode", b"fulfillment_mode", "item_names", b"item_names", "items", b"items", "order_id", b"order_id", "paid_amount", b"paid_amount", "refunded_amount", b"refunded_amount", "sealed_personal_data", b"sealed_personal_data", "ship_time", b"ship_time", "shipping_address", b"shipping_address", "status", b"status", "total_amount", b"total_amount", "tracking_number", b"tracking_number", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

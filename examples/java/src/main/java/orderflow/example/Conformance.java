@@ -64,7 +64,8 @@ public final class Conformance {
             CustomerServiceOuterClass.getDescriptor(),
             InventoryCommandServiceOuterClass.getDescriptor(),
             InventoryQueryServiceOuterClass.getDescriptor(),
-            QueryService.getDescriptor())) {
+            QueryService.getDescriptor(),
+            orderflow.fulfillment.v1.QueryService.getDescriptor())) {
       for (var service : file.getServices()) {
         for (var each : service.getMethods()) {
           DynamicMessage request = DynamicMessage.getDefaultInstance(each.getInputType());

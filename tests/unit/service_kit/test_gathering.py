@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from query_service.gathering import Gathering
+from service_kit.gathering import Gathering
 
 
 class _Store:
