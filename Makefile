@@ -44,6 +44,10 @@ test: bootstrap ## all tests, two at a time, on real servers of their own; with 
 test-long: bootstrap ## the long forms of tests that `make test` runs in short: a thousand commands, 100,000 orders; takes a few minutes
 	@ORDERFLOW_TEST_LONG=1 deploy/local/test.sh -m long tests $(PYTEST_ARGS)
 
+.PHONY: polyglot
+polyglot: bootstrap ## plays the conformance scenarios in each language whose tools are here; languages=... for some
+	@deploy/local/polyglot.sh $(languages)
+
 .PHONY: bench-write
 bench-write: bootstrap ## measures the write side's figures on the test profile's servers; names=... for some
 	@$(STACK) --profile test up --servers-only
@@ -86,6 +90,10 @@ check: bootstrap ## format, lint, types, imports, protos and unit tests, in unde
 .PHONY: proto
 proto: bootstrap ## regenerates generated/ from protos/
 	@scripts/generate-protos
+
+.PHONY: artefacts
+artefacts: bootstrap ## builds what a release ships, into dist/: contracts, service config, wheels, checksums
+	@scripts/make-artefacts
 
 .PHONY: lock
 lock: ## pins the Python packages of pyproject.toml in requirements.txt

@@ -5,7 +5,7 @@ from importlib.resources import files
 import grpc
 from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
-_SERVICE_CONFIG = files("service_kit").joinpath("grpc_service_config.json").read_text()
+_SERVICE_CONFIG = files("orderflow").joinpath("service_config.json").read_text()
 _OPTIONS = [
     ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
