@@ -50,7 +50,7 @@ class Result:
         return not self.failed
 
 
-async def play(languages: Iterable[Language]) -> list[Result]:
+async def play(languages: Iterable[Language], scenarios: Path = SCENARIOS) -> list[Result]:
     """Each language's result, one after the other, against the test profile's services."""
     profile = Profile("test")
     addresses = {name: profile.address(f"{name}_service") for name in ("command", "query")}
@@ -60,7 +60,7 @@ async def play(languages: Iterable[Language]) -> list[Result]:
         bulk = await _bulk_customer(addresses)
         results = []
         for language in languages:
-            run = _Run(language, {**addresses, "faulty": f"127.0.0.1:{proxy.port}"}, bulk, proxy)
+            run = _Run(language, scenarios, {**addresses, "faulty": f"127.0.0.1:{proxy.port}"}, bulk, proxy)
             results.append(await run.result())
         return results
     finally:
@@ -68,8 +68,11 @@ async def play(languages: Iterable[Language]) -> list[Result]:
 
 
 class _Run:
-    def __init__(self, language: Language, addresses: Mapping[str, str], bulk: str, proxy: FaultyProxy) -> None:
+    def __init__(
+        self, language: Language, scenarios: Path, addresses: Mapping[str, str], bulk: str, proxy: FaultyProxy
+    ) -> None:
         self._language = language
+        self._scenarios = scenarios
         self._proxy = proxy
         self._id = uuid.uuid4().hex[:12]
         self._values = {
@@ -93,7 +96,7 @@ class _Run:
             if error := await self._failed(command):
                 return Result(name, failed={"": error}, seconds=time.monotonic() - start)
         start = time.monotonic()
-        runner = [word.replace("{scenarios}", str(SCENARIOS)) for word in self._language.runner]
+        runner = [word.replace("{scenarios}", str(self._scenarios)) for word in self._language.runner]
         done = await asyncio.to_thread(self._language.run, runner, self._environment)
         passed, failed = self._verdicts(done.stdout)
         if done.returncode != 0:
@@ -114,7 +117,7 @@ class _Run:
             if found:
                 verdict = json.loads(found + rest)
                 told[verdict["scenario"]] = "" if verdict["ok"] else f"step {verdict['step']}: {verdict['why']}"
-        for scenario in json.loads(SCENARIOS.read_text())["scenarios"]:
+        for scenario in json.loads(self._scenarios.read_text())["scenarios"]:
             wrong = told.setdefault(scenario["name"], "it was not played") or self._attempts(scenario["steps"])
             told[scenario["name"]] = wrong
         return [name for name, wrong in told.items() if not wrong], {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import json_format, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
 import orderflow
@@ -26,7 +26,9 @@ class Unexpected(Exception):
 
 def main() -> None:
     """Plays every scenario and prints how each went."""
-    methods, channels = generated_methods(), opened_channels()
+    given_set = os.environ.get("CONFORMANCE_DESCRIPTOR_SET")
+    methods = methods_of(Path(given_set)) if given_set else generated_methods()
+    channels = opened_channels()
     given = json.loads(os.environ["CONFORMANCE_VARIABLES"])
     for scenario in json.loads(Path(sys.argv[1]).read_text())["scenarios"]:
         values = {**given, **{name: str(uuid.uuid4()) for name in scenario["uuids"]}}
@@ -50,6 +52,16 @@ def generated_methods() -> Mapping[str, MethodDescriptor]:
             for service in importlib.import_module(name).DESCRIPTOR.services_by_name.values():
                 found.update({f"{service.full_name}/{method.name}": method for method in service.methods})
     return found
+
+
+def methods_of(descriptor_set: Path) -> Mapping[str, MethodDescriptor]:
+    """The same of other contracts: of an earlier release, say."""
+    pool = descriptor_pool.DescriptorPool()
+    files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set.read_bytes()).file
+    for file in files:  # each comes after what it imports
+        pool.Add(file)  # type: ignore[no-untyped-call]
+    services = [pool.FindServiceByName(f"{file.package}.{each.name}") for file in files for each in file.service]
+    return {f"{each.full_name}/{method.name}": method for each in services for method in each.methods}
 
 
 def opened_channels() -> Mapping[str, grpc.Channel]:
