@@ -99,6 +99,18 @@ BOARDS: Mapping[str, Sequence[Panel]] = {
         }),
         Panel("Restarts", "short", {"{{error_type}}": _rate("orderflow_relay_restarts_total", "error_type")}),
     ),
+    "fulfillment": (
+        Panel("Open orders", "short", {
+            "{{orderflow_fulfillment_step}}": "max by (orderflow_fulfillment_step) (orderflow_fulfillment_open)"
+        }),
+        Panel("Most overdue", "s", {"": "max(orderflow_fulfillment_overdue_age_seconds)"}),
+        Panel("Commands given", "short", {
+            "{{orderflow_fulfillment_call}} {{orderflow_fulfillment_outcome}}": _rate(
+                "orderflow_fulfillment_calls_total", "orderflow_fulfillment_call, orderflow_fulfillment_outcome"
+            )
+        }),
+        Panel("Looks that ended in a defect", "short", {"": _rate("orderflow_fulfillment_defects_total")}),
+    ),
     "projector": (
         Panel("Published events that are not indexed", "short", {
             "{{orderflow_projection_name}}": "max by (orderflow_projection_name) (orderflow_projection_lag_events)"
