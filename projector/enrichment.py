@@ -92,7 +92,7 @@ class Enrichment(Generic[AnyView]):
         if not ids:
             return {}
         with beside_all(_of(spans, ids), "look at customers again"):
-            return (await self._bring(ids, {}, spans)).rejected
+            return (await self._bring(ids, {}, spans, all_cached=False)).rejected
 
     async def follow(self, told: CustomersById, spans: Spans) -> Mapping[str, DocumentRejected]:
         """Brings customers' documents to these customers, or newer ones; answers the customers of what is rejected."""
@@ -134,12 +134,18 @@ class Enrichment(Generic[AnyView]):
         theirs = [_with_customer(id_, version) for id_, version in versions.items()]
         return self._documents.pages({"bool": {"should": theirs}}, _OWNER)
 
-    async def _bring(self, ids: Collection[str], told: CustomersById, spans: Spans) -> "_Brought":
+    async def _bring(
+        self, ids: Collection[str], told: CustomersById, spans: Spans, *, all_cached: bool = True
+    ) -> "_Brought":
         """Brings documents to their customers as these are now or, without a look-up, are told to be; caches them.
 
         It looks up what it has read, each time that it reads.
+
+        Args:
+            all_cached: also those that it leaves as they are, for a crash may have cut that; otherwise who asks does.
         """
         away = False
+        changed: set[str] = set()
 
         async def revise(present: Presents[AnyView]) -> Views[AnyView]:
             nonlocal away
@@ -153,13 +159,16 @@ class Enrichment(Generic[AnyView]):
                 after = {id_: self._followed(view, told) if told else self._marked(view) for id_, view in views.items()}
             else:
                 after = {id_: self._brought(view, customers, told) for id_, view in opened.items()}
-            return {id_: view for id_, view in after.items() if view is not views[id_]}
+            wanted = {id_: view for id_, view in after.items() if view is not views[id_]}
+            changed.update(wanted)
+            return wanted
 
         rejected = await self._documents.update(ids, revise, spans)
         if away:
             self.owing.set()
         if self._views is not None:
-            await self._views.put(await self._documents.read([id_ for id_ in ids if id_ not in rejected]))
+            cached = set(ids) if all_cached else changed
+            await self._views.put(await self._documents.read(cached - rejected.keys()))
         return _Brought(rejected, away)
 
     def _owners(self, views: Views[AnyView]) -> Iterator[str]:
