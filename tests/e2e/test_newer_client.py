@@ -30,7 +30,7 @@ class NewerClient:
         message = json_format.ParseDict(request, message_factory.GetMessageClass(method.input_type)())
         server = "query_service" if "QueryService/" in name else "command_service"
         with grpc.insecure_channel(self._system.stack.address(server)) as channel:
-            call = channel.unary_stream(  # one answer is as good as many, on the wire
+            call: Any = channel.unary_stream(  # one answer is as good as many, on the wire
                 f"/{method.containing_service.full_name}/{method.name}",
                 lambda sent: sent.SerializeToString() + UNKNOWN,
                 message_factory.GetMessageClass(method.output_type).FromString,
