@@ -34,6 +34,7 @@ CUSTOMER_ID = str(uuid5(NAMESPACE_URL, "orderflow:canary"))
 _KEPT_SKU = "CANARY"
 _NOT_AGAIN = {"CUSTOMER_ALREADY_EXISTS", "ORDER_ALREADY_EXISTS"}
 _NOTHING_TO_CANCEL = {"ORDER_NOT_FOUND", "ALREADY_CANCELLED"}
+_TOO_LATE = "`ordersctl projection list` and `ordersctl relay status` show what is behind"
 _BOUNDARIES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -128,7 +129,7 @@ class Canary:
             )
             if word not in [each.sku for each in got.order.items]:
                 raise _wrong("the order lacks the item that was added")
-        return self._timed("get", milliseconds)
+            return self._timed("get", milliseconds)
 
     async def _searched(self, order_id: str, word: str, token: str) -> float:
         asked = queries_pb2.OrderFilter(customer_id=CUSTOMER_ID)
@@ -142,11 +143,20 @@ class Canary:
             ids, milliseconds = await until_visible(found, limit=self._limit)
             if ids != [order_id]:
                 raise _wrong(f"the added item's word finds {len(ids)} orders and not the one that has it")
-        return self._timed("search", milliseconds)
+            return self._timed("search", milliseconds)
 
     def _timed(self, path: str, milliseconds: float) -> float:
-        self._delay.record(milliseconds / 1000, {"orderflow.canary.path": path})
-        return milliseconds / 1000
+        """The seconds that it took, measured; what came too late has failed.
+
+        Raises:
+            CallFailed: it did.
+        """
+        seconds = milliseconds / 1000
+        self._delay.record(seconds, {"orderflow.canary.path": path})
+        if seconds > self._limit:
+            late = f"{path} shows the change after {seconds:.3f} s, and has {self._limit:g} s for it"
+            raise CallFailed(Failure(code=grpc.StatusCode.DEADLINE_EXCEEDED, message=late, advised=_TOO_LATE))
+        return seconds
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -175,6 +185,17 @@ def add_to(app: typer.Typer) -> None:
     command(app, "canary", "canary", "canary --every 60 --name eu-1")(canary)
 
 
+def _named(given: str) -> str:
+    """The name as given.
+
+    Raises:
+        typer.BadParameter: it is blank.
+    """
+    if not given.strip():
+        raise typer.BadParameter("a canary needs a name")
+    return given
+
+
 async def canary(
     session: Session,
     every: Annotated[
@@ -187,11 +208,10 @@ async def canary(
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option(envvar="ORDERFLOW_CANARY_NAME", help="Of its own where several run at once.")
+        str,
+        typer.Option(envvar="ORDERFLOW_CANARY_NAME", callback=_named, help="Of its own where several run at once."),
     ] = "canary",
-    within: Annotated[
-        float, typer.Option(min=0.1, help="Seconds after which a query that shows no change has failed.")
-    ] = 30.0,
+    within: Annotated[float, typer.Option(min=0.1, help="Seconds within which queries must show the change.")] = 30.0,
 ) -> None:
     """Change an order of the canary's own and wait until queries show it.
 

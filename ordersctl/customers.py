@@ -9,12 +9,14 @@ from rich.table import Table
 
 from orderflow.admin.v1.erasure_pb2 import CheckLogErasureRequest, CheckReadModelErasureRequest, ErasureFinding
 from orderflow.customers.v1 import commands_pb2, queries_pb2
+from orderflow.orders.v1 import queries_pb2 as order_queries
 from ordersctl import tables
 from ordersctl.accepted import show_accepted
 from ordersctl.command import Session, command
 from ordersctl.exit_codes import FAILED
-from ordersctl.options import Envelope, ExistingEnvelope
+from ordersctl.options import TOKEN_OPTION, Envelope, ExistingEnvelope, Filter, Paging
 from ordersctl.output import Rows
+from ordersctl.streamed import show_chunks
 
 app = typer.Typer(no_args_is_help=True, help="Register, change, erase and show customers.")
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The customer: a UUID.")]
@@ -103,3 +105,24 @@ async def get(session: Session, *, customer_id: CustomerId) -> None:
     request = queries_pb2.GetCustomerRequest(customer_id=customer_id)
     response = await session.client.call(session.client.customers.GetCustomer, request)
     session.output.message(response, tables.customer(response.customer))
+
+
+@command(app, "summary", "customer summary CUSTOMER_ID", "customer summary CUSTOMER_ID --token TOKEN_OF_A_COMMAND")
+async def summary(
+    session: Session, *, customer_id: CustomerId, token: Annotated[list[str] | None, TOKEN_OPTION] = None
+) -> None:
+    """Show a customer's orders in figures."""
+    request = order_queries.GetCustomerSummaryRequest(customer_id=customer_id, consistency_tokens=token or [])
+    response = await session.client.call(session.client.queries.GetCustomerSummary, request)
+    session.output.message(response, tables.customer_summary(response.summary))
+
+
+@command(app, "summaries", "customer summaries", "customer summaries --status confirmed --since 2026-07-01")
+async def summaries(session: Session, *, asked: Filter, paging: Paging) -> None:
+    """List customers with their orders in figures, in order of their id."""
+    request = order_queries.ListCustomerSummariesRequest(filter=asked.message(), **paging.request_fields)
+    chunks = session.client.stream(session.client.queries.ListCustomerSummaries, request)
+    rows = Rows(session.output, tables.customer_summary_rows)
+    shown = await show_chunks(session, rows, ((each.summaries, each.resume_token) async for each in chunks))
+    if not shown and not session.output.as_json:
+        session.output.note("no customers with such orders")

@@ -31,6 +31,8 @@ _ADVICE_BY_REASON = {
     "GENERATION_NOT_FOUND": "`ordersctl projection list` shows the generations",
     "REBUILD_RUNNING": "`ordersctl projection rebuild --follow` shows it",
     "GENERATION_BEHIND": "start a projector that writes its mapping, and try again once it has no lag",
+    "READ_MODEL_UNAVAILABLE": "is Elasticsearch running? `make status` shows it; docs/runbook.md says more",
+    "STORE_UNAVAILABLE": "are PostgreSQL and the command service running? `make status` shows it",
     "EVENTUAL_CONSISTENCY_TIMEOUT": "ask again; `ordersctl projection list` shows how far it is",
 }
 _ADVICE_BY_CODE = {

@@ -31,13 +31,14 @@ async def relay_status(session: Session) -> None:
 
 def _projection_table(response: ListProjectionsResponse) -> Table:
     """A row for each generation."""
-    table = Table("projection", "index", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("generation", "documents", "lag (events)", "lag (age)"):
+    table = Table("projection", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("index", no_wrap=True)  # to be copied; it ends in the generation
+    for name in ("documents", "lag (events)", "lag (age)"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for each in response.projections:
         for generation in each.generations:
-            counts = (str(generation.generation), str(generation.document_count), str(generation.lag_events))
+            counts = (str(generation.document_count), str(generation.lag_events))
             lag = duration_text(generation.lag_duration)
             table.add_row(*map(as_text, (each.name, generation.index, *counts, lag, _state(generation))))
     return table

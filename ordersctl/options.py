@@ -126,9 +126,7 @@ class Filter:
 class Paging:
     """How a list comes."""
 
-    limit: Annotated[
-        int, typer.Option(min=0, max=MOST_INT32, help="How many at most; 0: every one, of a search 100.")
-    ] = 0
+    limit: Annotated[int, typer.Option(min=0, max=MOST_INT32, help="How many at most; 0: every one.")] = 0
     resume_token: Annotated[
         str, typer.Option("--resume", metavar="TOKEN", help="Go on where an interrupted list stopped.")
     ] = ""
@@ -144,6 +142,9 @@ class Paging:
 class OrderPaging(Paging):
     """How a list of orders comes."""
 
+    limit: Annotated[
+        int, typer.Option(min=0, max=MOST_INT32, help="How many orders at most; 0: every one, of a search 100.")
+    ] = 0
     order_by: Annotated[
         str, typer.Option(metavar="FIELDS", help='Such as "total_amount desc"; also create_time, update_time.')
     ] = ""

@@ -36,6 +36,8 @@ async def at(
     request = queries_pb2.GetOrderRequest(order_id=order_id)
     if moment.isdecimal() and 0 < int(moment) <= MOST_INT64:
         request.at_version = int(moment)
+    elif moment.lstrip("-").isdecimal():
+        raise typer.BadParameter(f"{moment} is no version: they are 1 and more", param_hint="MOMENT")
     else:
         request.as_of_time.CopyFrom(time_of(moment, "MOMENT"))
     response = await get_order(session.client, request)

@@ -17,7 +17,7 @@ from orderflow.customers.v1.customer_pb2 import Customer
 from orderflow.inventory.v1.stock_item_pb2 import StockItem
 from orderflow.orders.v1.commands_pb2 import CreateOrderResponse
 from orderflow.orders.v1.order_pb2 import OrderItem, OrderStatus
-from orderflow.orders.v1.views_pb2 import OrderView
+from orderflow.orders.v1.views_pb2 import CustomerSummary, OrderView
 from ordersctl import money
 from ordersctl.output import printable
 
@@ -207,6 +207,46 @@ def stock_rows(items: Iterable[StockItem], *, header: bool) -> Table:
         cells = (each.sku, str(each.on_hand), str(each.reserved), str(each.available), time_text(each.update_time))
         table.add_row(*map(as_text, cells))
     return table
+
+
+def customer_summary(found: CustomerSummary) -> Text:
+    """A customer's orders in figures."""
+    rows: list[Row] = [
+        ("customer", found.customer_id),
+        ("name", found.customer_name),
+        ("e-mail", found.customer_email),
+        ("orders", str(found.order_count)),
+        ("by status", _status_counts(found)),
+        ("totals", _totals(found)),
+        ("first order", time_text(found.first_order_time)),
+        ("last order", time_text(found.last_order_time)),
+    ]
+    return facts(rows)
+
+
+def customer_summary_rows(found: Iterable[CustomerSummary], *, header: bool) -> Table:
+    """A chunk of a list of customers with their orders in figures."""
+    table = Table(box=None, show_header=header, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    table.add_column("customer", width=36, no_wrap=True)
+    table.add_column("orders", width=6, justify="right")
+    table.add_column("totals", ratio=1, overflow="fold")
+    table.add_column("last order", width=20, no_wrap=True)
+    for each in found:
+        cells = (each.customer_id, str(each.order_count), _totals(each), time_text(each.last_order_time))
+        table.add_row(*map(as_text, cells))
+    return table
+
+
+def _status_counts(found: CustomerSummary) -> str:
+    counts = (
+        (OrderStatus.Name(each.status).removeprefix("ORDER_STATUS_"), each.order_count) for each in found.status_counts
+    )
+    return ", ".join(f"{count} {name.lower()}" for name, count in counts)
+
+
+def _totals(found: CustomerSummary) -> str:
+    """What the orders that are not cancelled come to."""
+    return ", ".join(map(money.show, found.total_amounts))
 
 
 def customer(found: Customer) -> Text:

@@ -6,16 +6,19 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
+import grpc
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from ordersctl.command import Session, command
-from ordersctl.exit_codes import REFUSED
+from ordersctl.errors import CallFailed, Failure
 from ordersctl.traces import Jaeger, Span, as_facts, drawn
 
 app = typer.Typer(no_args_is_help=True, help="What a call set off, from Jaeger.")
 _PAUSE_SECONDS = 0.2
+_MOST_WIDTH = 1000
+_SAMPLED = "ask again in some seconds; docs/telemetry.md says what is sampled"
 
 
 def checked_url(given: str) -> str:
@@ -50,10 +53,8 @@ async def show(
     found = Jaeger(jaeger, session.settings.timeout)
     spans = await found.spans(trace_id)
     if not spans:
-        session.output.note(
-            f"Jaeger does not know the trace {trace_id}; it may not have come yet", trace_id=trace_id, spans=0
-        )
-        raise typer.Exit(REFUSED)
+        unknown = f"Jaeger does not know the trace {trace_id}; it may not have come yet, or was not sampled"
+        raise CallFailed(Failure(code=grpc.StatusCode.NOT_FOUND, message=unknown, advised=_SAMPLED))
     if session.output.as_json:
         for span in spans:
             session.output.facts("", as_facts(span))
@@ -63,7 +64,7 @@ async def show(
 
 def show_tree(out: Console, jaeger: Jaeger, trace_id: str, spans: Sequence[Span]) -> None:
     """Draws the spans of a trace, and says where to see more."""
-    out.print(drawn(trace_id, spans), soft_wrap=True)
+    out.print(drawn(trace_id, spans), soft_wrap=True, width=_MOST_WIDTH)  # a terminal wraps what is too long for it
     out.print(Text(jaeger.link(trace_id)), soft_wrap=True)
 
 

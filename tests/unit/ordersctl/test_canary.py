@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -41,6 +42,12 @@ class Shop:
         services.answer("CancelOrder", self.cancel)
         services.answer("GetOrder", lambda asked: queries_pb2.GetOrderResponse(order=self.orders[asked.order_id]))
         services.answer("SearchOrders", self.search)
+
+    @property
+    def order(self) -> OrderView:
+        """The only one."""
+        (order,) = self.orders.values()
+        return order
 
     def create(self, request: commands_pb2.CreateOrderRequest) -> Message:
         """Keeps it."""
@@ -85,7 +92,9 @@ def reader() -> InMemoryMetricReader:
     return InMemoryMetricReader()
 
 
-def _rounds(services: Services, reader: InMemoryMetricReader, *days: date) -> list[tuple[float, float] | CallFailed]:
+def _rounds(
+    services: Services, reader: InMemoryMetricReader, *days: date, limit: float = 30
+) -> list[tuple[float, float] | CallFailed]:
     """What came of one canary's rounds on these days."""
 
     async def make() -> list[tuple[float, float] | CallFailed]:
@@ -93,7 +102,7 @@ def _rounds(services: Services, reader: InMemoryMetricReader, *days: date) -> li
         at = iter(days)
         meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
         async with Client(Addresses(services.address, services.address, services.address), timeout=5) as client:
-            canary = Canary(client, meter, name="test", limit=1, today=lambda: next(at))
+            canary = Canary(client, meter, name="test", limit=limit, today=lambda: next(at))
             for _ in days:
                 try:
                     made.append(await canary.round())
@@ -159,6 +168,23 @@ def test_a_step_that_fails_is_counted(
     assert {name: point.value for name, point in _points(reader, "orderflow.canary.failures").items()} == {step: 1}
     if method in {"GetOrder", "SearchOrders"}:
         assert [len(order.items) for order in shop.orders.values()] == [1]
+
+
+@pytest.mark.parametrize(("method", "step"), [("GetOrder", "get"), ("SearchOrders", "search")])
+def test_a_change_that_is_seen_too_late_is_a_failure(
+    services: Services, shop: Shop, reader: InMemoryMetricReader, method: str, step: str
+) -> None:
+    def late(request: Any) -> Any:
+        time.sleep(1.2)
+        return shop.search(request) if method == "SearchOrders" else queries_pb2.GetOrderResponse(order=shop.order)
+
+    services.answer(method, late)
+    (failed,) = _rounds(services, reader, _DAY, limit=1)
+    assert isinstance(failed, CallFailed)
+    assert "has 1 s for it" in failed.failure.message
+    assert failed.failure.exit_code == 3
+    assert _points(reader, "orderflow.canary.failures")[step].value == 1
+    assert _points(reader, "orderflow.canary.delay")[step].sum > 1
 
 
 def test_answers_that_are_wrong_are_failures(

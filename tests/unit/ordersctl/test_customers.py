@@ -18,6 +18,9 @@ from orderflow.customers.v1.commands_pb2 import (
 )
 from orderflow.customers.v1.customer_pb2 import Customer
 from orderflow.customers.v1.queries_pb2 import GetCustomerRequest, GetCustomerResponse
+from orderflow.orders.v1 import queries_pb2 as order_queries
+from orderflow.orders.v1.order_pb2 import ORDER_STATUS_SHIPPED
+from orderflow.orders.v1.views_pb2 import CustomerSummary
 from tests.unit.ordersctl.conftest import Run
 from tests.unit.ordersctl.services import Services
 
@@ -86,3 +89,28 @@ def test_an_erasure_is_checked_store_by_store_and_what_is_left_shows_in_the_exit
     ]
     lines = run("customer", "erasure-check", CUSTOMER).stdout.splitlines()
     assert [json.loads(line)["place"] for line in lines] == ["personal_data_key", "orders-000001"]
+
+
+def test_a_customers_orders_are_shown_in_figures(services: Services, run: Run) -> None:
+    found = CustomerSummary(customer_id=CUSTOMER, order_count=3, customer_name="Zoë")
+    found.status_counts.add(status=ORDER_STATUS_SHIPPED, order_count=2)
+    found.total_amounts.add(currency_code="EUR", units=20)
+    found.total_amounts.add(currency_code="JPY", units=900)
+    services.answer("GetCustomerSummary", order_queries.GetCustomerSummaryResponse(summary=found))
+    services.answer("ListCustomerSummaries", [order_queries.ListCustomerSummariesResponse(summaries=[found])])
+    shown = run("--table", "customer", "summary", CUSTOMER, "--token", "t").stdout
+    assert services.request == order_queries.GetCustomerSummaryRequest(customer_id=CUSTOMER, consistency_tokens=["t"])
+    for part in (CUSTOMER, "Zoë", "3", "2 shipped", "20.00 EUR", "900 JPY"):
+        assert part in shown
+    listed = run("--table", "customer", "summaries").stdout
+    for part in (CUSTOMER, "3", "20.00 EUR, 900 JPY"):
+        assert part in listed
+    assert json.loads(run("customer", "summaries").stdout)["order_count"] == "3"
+
+
+def test_customers_are_listed_by_the_orders_that_a_filter_admits(services: Services, run: Run) -> None:
+    ran = run("--table", "customer", "summaries", "--status", "shipped", "--limit", "2", "--resume", "r")
+    assert "no customers" in ran.stderr
+    asked = order_queries.OrderFilter(statuses=[ORDER_STATUS_SHIPPED])
+    expected = order_queries.ListCustomerSummariesRequest(filter=asked, limit=2, resume_token="r")
+    assert services.request == expected
