@@ -88,8 +88,9 @@ check: bootstrap ## format, lint, types, imports, protos and unit tests, in unde
 	@deploy/local/check.sh
 
 .PHONY: proto
-proto: bootstrap ## regenerates generated/ from protos/
+proto: bootstrap ## regenerates generated/ and docs/reference.md from protos/
 	@scripts/generate-protos
+	@scripts/generate-reference >docs/reference.md
 
 .PHONY: artefacts
 artefacts: bootstrap ## builds what a release ships, into dist/: contracts, service config, wheels, checksums

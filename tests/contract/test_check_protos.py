@@ -16,10 +16,11 @@ class Contracts:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for folder in ("protos", "third_party", "generated"):
+        for folder in ("protos", "third_party", "generated", "docs"):
             shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         (root / "scripts").mkdir()
-        for file in ("buf.yaml", "scripts/check-protos", "scripts/generate-protos"):
+        scripts = ("check-protos", "generate-protos", "generate-reference", "reference.py")
+        for file in ("buf.yaml", *(f"scripts/{each}" for each in scripts)):
             shutil.copy2(ROOT / file, root / file)
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit()
@@ -51,8 +52,9 @@ class Contracts:
         )
 
     def generate(self) -> None:
-        """Writes the generated code."""
+        """Writes the generated code and the reference."""
         assert self.run("generate-protos").returncode == 0
+        (self.root / "docs" / "reference.md").write_text(self.run("generate-reference").stdout)
 
 
 @pytest.fixture
@@ -120,6 +122,7 @@ def test_a_change_that_was_not_generated_fails(contracts: Contracts) -> None:
     result = contracts.run("check-protos")
     assert result.returncode == 1
     assert "generated/python is not what the contracts say" in result.stderr
+    assert "docs/reference.md is not what the contracts say" in result.stderr
 
 
 def test_generating_again_changes_nothing_and_removes_what_is_stale(contracts: Contracts) -> None:
