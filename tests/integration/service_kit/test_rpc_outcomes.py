@@ -55,8 +55,9 @@ async def _to_its_end(server: Server, streaming: bool, metadata: Any) -> None:  
 
 
 async def _to_its_deadline(server: Server, streaming: bool, metadata: Any) -> None:  # noqa: FBT001
+    await server.channel.channel_ready()  # or the deadline may pass before the server hears of the call
     with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
-        await (server.list if streaming else server.get)(metadata=metadata, timeout=0.3)
+        await (server.list if streaming else server.get)(metadata=metadata, timeout=2)
 
 
 async def _cancelled(server: Server, streaming: bool, metadata: Any) -> None:  # noqa: FBT001
