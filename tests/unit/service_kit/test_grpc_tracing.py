@@ -23,7 +23,7 @@ SERVICE = "orderflow.orders.v1.OrderQueryService"
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
 SPAN_ID = 0x00F067AA0BA902B7
 PARENT = (("traceparent", f"00-{TRACE_ID:032x}-{SPAN_ID:016x}-01"), ("tracestate", "vendor=1"))
-DEADLINE_SECONDS = 0.2
+DEADLINE_SECONDS = 1.0
 
 both = pytest.mark.parametrize("streaming", [False, True], ids=["unary", "stream"])
 
@@ -68,7 +68,7 @@ async def server_span(spans: InMemorySpanExporter) -> ReadableSpan:
         assert len(found) <= 1
         return found[0] if found else None
 
-    return await eventually(ended, within=2, what="the server's span")
+    return await eventually(ended, within=20, what="the server's span")
 
 
 @both
@@ -270,6 +270,7 @@ async def test_a_call_that_runs_into_its_deadline_is_a_fault(
     server: Server, spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
     Ended(server, wait=True)
+    await server.channel.channel_ready()  # or the deadline may pass before the server hears of the call
     with pytest.raises(grpc.aio.AioRpcError):
         await call(server, streaming=streaming, timeout=DEADLINE_SECONDS)
     span = await server_span(spans)
