@@ -59,7 +59,7 @@ def methods_of(descriptor_set: Path) -> Mapping[str, MethodDescriptor]:
     pool = descriptor_pool.DescriptorPool()
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set.read_bytes()).file
     for file in files:  # each comes after what it imports
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     services = [pool.FindServiceByName(f"{file.package}.{each.name}") for file in files for each in file.service]
     return {f"{each.full_name}/{method.name}": method for each in services for method in each.methods}
 
@@ -89,7 +89,7 @@ class Player:
         getattr(self, f"_{verb}")(step, then)
 
     def _call(self, step: dict[str, Any], _: list[Any]) -> None:
-        for _ in range(step.get("repeat", 1)):
+        for _repeat in range(step.get("repeat", 1)):
             answers = self._judged(step, lambda: list(self._messages(step["call"], step)))
             if answers is not None:
                 self._keep(step, answers[0])
@@ -191,13 +191,12 @@ class Player:
         json_format.ParseDict(step.get("request", {}), request)
         channel = self._channels[step.get("via") or ("query" if "QueryService/" in name else "command")]
         answer_class = message_factory.GetMessageClass(method.output_type)
-        make = channel.unary_stream if method.server_streaming else channel.unary_unary
-        call = make(f"/{name}", request.__class__.SerializeToString, answer_class.FromString)
-        start = call if method.server_streaming else call.future  # type: ignore[attr-defined]
+        how = f"/{name}", type(request).SerializeToString, answer_class.FromString
+        start = channel.unary_stream(*how) if method.server_streaming else channel.unary_unary(*how).future
         return start(
             request,
             timeout=step.get("deadline_ms", DEADLINE_MS) / 1000,
-            metadata=list(step.get("metadata", {}).items()),
+            metadata=tuple(step.get("metadata", {}).items()),
         )
 
     def _replaced(self, value: Any) -> Any:

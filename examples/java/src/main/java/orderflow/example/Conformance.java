@@ -3,22 +3,23 @@ package orderflow.example;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-import com.google.protobuf.Descriptors.FileDescriptor;
-import com.google.protobuf.DynamicMessage;
+import com.google.protobuf.Message;
 import io.grpc.Channel;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
+import io.grpc.ServiceDescriptor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import orderflow.customers.v1.CustomerServiceOuterClass;
-import orderflow.inventory.v1.InventoryCommandServiceOuterClass;
-import orderflow.inventory.v1.InventoryQueryServiceOuterClass;
-import orderflow.orders.v1.CommandService;
-import orderflow.orders.v1.QueryService;
+import orderflow.customers.v1.CustomerServiceGrpc;
+import orderflow.fulfillment.v1.FulfillmentQueryServiceGrpc;
+import orderflow.inventory.v1.InventoryCommandServiceGrpc;
+import orderflow.inventory.v1.InventoryQueryServiceGrpc;
+import orderflow.orders.v1.OrderCommandServiceGrpc;
+import orderflow.orders.v1.OrderQueryServiceGrpc;
 
 /** Plays conformance/scenarios.json through the generated Java; conformance/README.md says what each word means. */
 public final class Conformance {
@@ -56,23 +57,20 @@ public final class Conformance {
     return verdict;
   }
 
-  private static Map<String, MethodDescriptor<DynamicMessage, DynamicMessage>> methods() {
-    Map<String, MethodDescriptor<DynamicMessage, DynamicMessage>> methods = new HashMap<>();
-    for (FileDescriptor file :
+  /** Those of the generated services, whose marshallers know their messages. */
+  @SuppressWarnings("unchecked")
+  private static Map<String, MethodDescriptor<Message, Message>> methods() {
+    Map<String, MethodDescriptor<Message, Message>> methods = new HashMap<>();
+    for (ServiceDescriptor service :
         List.of(
-            CommandService.getDescriptor(),
-            CustomerServiceOuterClass.getDescriptor(),
-            InventoryCommandServiceOuterClass.getDescriptor(),
-            InventoryQueryServiceOuterClass.getDescriptor(),
-            QueryService.getDescriptor(),
-            orderflow.fulfillment.v1.QueryService.getDescriptor())) {
-      for (var service : file.getServices()) {
-        for (var each : service.getMethods()) {
-          DynamicMessage request = DynamicMessage.getDefaultInstance(each.getInputType());
-          DynamicMessage answer = DynamicMessage.getDefaultInstance(each.getOutputType());
-          var method = Methods.of(service, each.getName(), request, answer);
-          methods.put(method.getFullMethodName(), method);
-        }
+            CustomerServiceGrpc.getServiceDescriptor(),
+            FulfillmentQueryServiceGrpc.getServiceDescriptor(),
+            InventoryCommandServiceGrpc.getServiceDescriptor(),
+            InventoryQueryServiceGrpc.getServiceDescriptor(),
+            OrderCommandServiceGrpc.getServiceDescriptor(),
+            OrderQueryServiceGrpc.getServiceDescriptor())) {
+      for (MethodDescriptor<?, ?> method : service.getMethods()) {
+        methods.put(method.getFullMethodName(), (MethodDescriptor<Message, Message>) method);
       }
     }
     return methods;

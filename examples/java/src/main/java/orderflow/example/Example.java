@@ -1,13 +1,9 @@
 package orderflow.example;
 
-import com.google.protobuf.Descriptors.ServiceDescriptor;
 import com.google.type.Money;
-import io.grpc.CallOptions;
 import io.grpc.ManagedChannel;
-import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ClientCalls;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.context.Scope;
 import io.opentelemetry.sdk.OpenTelemetrySdk;
@@ -20,38 +16,24 @@ import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import orderflow.common.v1.Address;
-import orderflow.orders.v1.CommandService;
 import orderflow.orders.v1.CreateOrderRequest;
 import orderflow.orders.v1.CreateOrderResponse;
 import orderflow.orders.v1.DeliverOrderRequest;
-import orderflow.orders.v1.DeliverOrderResponse;
 import orderflow.orders.v1.GetOrderHistoryRequest;
-import orderflow.orders.v1.GetOrderHistoryResponse;
 import orderflow.orders.v1.GetOrderRequest;
 import orderflow.orders.v1.GetOrderResponse;
 import orderflow.orders.v1.ListOrdersRequest;
 import orderflow.orders.v1.ListOrdersResponse;
+import orderflow.orders.v1.OrderCommandServiceGrpc;
+import orderflow.orders.v1.OrderCommandServiceGrpc.OrderCommandServiceBlockingStub;
 import orderflow.orders.v1.OrderFilter;
 import orderflow.orders.v1.OrderItem;
+import orderflow.orders.v1.OrderQueryServiceGrpc;
+import orderflow.orders.v1.OrderQueryServiceGrpc.OrderQueryServiceBlockingStub;
 import orderflow.orders.v1.OrderView;
-import orderflow.orders.v1.QueryService;
 
 /** An order in Java: created once whatever breaks, seen at once, listed, refused, in one trace. */
 public final class Example {
-  private static final ServiceDescriptor COMMANDS = CommandService.getDescriptor().findServiceByName("OrderCommandService");
-  private static final ServiceDescriptor QUERIES = QueryService.getDescriptor().findServiceByName("OrderQueryService");
-  private static final MethodDescriptor<CreateOrderRequest, CreateOrderResponse> CREATE_ORDER =
-      Methods.of(COMMANDS, "CreateOrder", CreateOrderRequest.getDefaultInstance(), CreateOrderResponse.getDefaultInstance());
-  private static final MethodDescriptor<DeliverOrderRequest, DeliverOrderResponse> DELIVER_ORDER =
-      Methods.of(COMMANDS, "DeliverOrder", DeliverOrderRequest.getDefaultInstance(), DeliverOrderResponse.getDefaultInstance());
-  private static final MethodDescriptor<GetOrderRequest, GetOrderResponse> GET_ORDER =
-      Methods.of(QUERIES, "GetOrder", GetOrderRequest.getDefaultInstance(), GetOrderResponse.getDefaultInstance());
-  private static final MethodDescriptor<ListOrdersRequest, ListOrdersResponse> LIST_ORDERS =
-      Methods.of(QUERIES, "ListOrders", ListOrdersRequest.getDefaultInstance(), ListOrdersResponse.getDefaultInstance());
-  private static final MethodDescriptor<GetOrderHistoryRequest, GetOrderHistoryResponse> GET_ORDER_HISTORY =
-      Methods.of(
-          QUERIES, "GetOrderHistory", GetOrderHistoryRequest.getDefaultInstance(), GetOrderHistoryResponse.getDefaultInstance());
-
   public static void main(String[] arguments) throws Exception {
     // Put an exporter here to see the spans. Without a processor they would have no ids.
     SpanProcessor spans = SimpleSpanProcessor.create(SpanExporter.composite());
@@ -59,6 +41,8 @@ public final class Example {
     OpenTelemetrySdk telemetry = OpenTelemetrySdk.builder().setTracerProvider(tracing).build();
     ManagedChannel command = Connection.connect("ORDERFLOW_COMMAND_ADDRESS", "127.0.0.1:50051");
     ManagedChannel query = Connection.connect("ORDERFLOW_QUERY_ADDRESS", "127.0.0.1:50052");
+    OrderCommandServiceBlockingStub commands = OrderCommandServiceGrpc.newBlockingStub(command);
+    OrderQueryServiceBlockingStub queries = OrderQueryServiceGrpc.newBlockingStub(query);
     String customer = UUID.randomUUID().toString();
     CreateOrderRequest order =
         CreateOrderRequest.newBuilder()
@@ -82,8 +66,7 @@ public final class Example {
     CreateOrderResponse created;
     Span span = telemetry.getTracer("example").spanBuilder("order tea").startSpan();
     try (Scope scope = span.makeCurrent()) {
-      CallOptions options = CallOptions.DEFAULT.withDeadlineAfter(10, TimeUnit.SECONDS);
-      created = ClientCalls.blockingUnaryCall(command, CREATE_ORDER, options, order);
+      created = commands.withDeadlineAfter(10, TimeUnit.SECONDS).createOrder(order);
     }
     span.end();
     System.out.println("created " + created.getOrderId());
@@ -94,26 +77,22 @@ public final class Example {
             .setOrderId(created.getOrderId())
             .addConsistencyTokens(created.getConsistencyToken())
             .build();
-    GetOrderResponse seen = ClientCalls.blockingUnaryCall(query, GET_ORDER, CallOptions.DEFAULT, get);
+    GetOrderResponse seen = queries.getOrder(get);
     System.out.println("seen at version " + seen.getOrder().getVersion());
 
     ListOrdersRequest.Builder mine =
         ListOrdersRequest.newBuilder()
             .setFilter(OrderFilter.newBuilder().setCustomerId(customer))
             .addConsistencyTokens(created.getConsistencyToken());
-    listAll(query, mine, each -> System.out.println("listed " + each.getOrderId()));
+    listAll(queries, mine, each -> System.out.println("listed " + each.getOrderId()));
 
     DeliverOrderRequest deliver = DeliverOrderRequest.newBuilder().setOrderId(created.getOrderId()).build();
-    explain(() -> ClientCalls.blockingUnaryCall(command, DELIVER_ORDER, CallOptions.DEFAULT, deliver));
+    explain(() -> commands.deliverOrder(deliver));
     CreateOrderRequest wrong = order.toBuilder().setCustomerId("nobody").build();
-    explain(() -> ClientCalls.blockingUnaryCall(command, CREATE_ORDER, CallOptions.DEFAULT, wrong));
+    explain(() -> commands.createOrder(wrong));
 
     GetOrderHistoryRequest history = GetOrderHistoryRequest.newBuilder().setOrderId(created.getOrderId()).build();
-    String trace =
-        ClientCalls.blockingServerStreamingCall(query, GET_ORDER_HISTORY, CallOptions.DEFAULT, history)
-            .next()
-            .getEvents(0)
-            .getTraceId();
+    String trace = queries.getOrderHistory(history).next().getEvents(0).getTraceId();
     if (!trace.equals(span.getSpanContext().getTraceId())) {
       throw new AssertionError("the event is in trace " + trace);
     }
@@ -123,12 +102,12 @@ public final class Example {
   }
 
   /** Calls again with the last resume token where the stream breaks: no order is missing and none comes twice. */
-  private static void listAll(ManagedChannel query, ListOrdersRequest.Builder request, Consumer<OrderView> show)
+  private static void listAll(
+      OrderQueryServiceBlockingStub queries, ListOrdersRequest.Builder request, Consumer<OrderView> show)
       throws InterruptedException {
     for (int breaks = 0; ; breaks++) {
       try {
-        Iterator<ListOrdersResponse> chunks =
-            ClientCalls.blockingServerStreamingCall(query, LIST_ORDERS, CallOptions.DEFAULT, request.build());
+        Iterator<ListOrdersResponse> chunks = queries.listOrders(request.build());
         while (chunks.hasNext()) {
           ListOrdersResponse chunk = chunks.next();
           request.setResumeToken(chunk.getResumeToken());

@@ -5,8 +5,8 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
-import com.google.protobuf.DynamicMessage;
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -30,7 +30,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Plays the steps of one scenario. */
-record Player(Map<String, MethodDescriptor<DynamicMessage, DynamicMessage>> methods, Map<String, Channel> channels, JsonObject values) {
+record Player(Map<String, MethodDescriptor<Message, Message>> methods, Map<String, Channel> channels, JsonObject values) {
   private static final long DEADLINE_MS = 20_000;
   private static final Pattern VARIABLE = Pattern.compile("\\$\\{([^}]+)}");
 
@@ -151,14 +151,14 @@ record Player(Map<String, MethodDescriptor<DynamicMessage, DynamicMessage>> meth
   private void stream(String verb, JsonObject step, Taker taker) throws Exception {
     String name = step.get(verb).getAsString();
     var method = methods.get(name);
-    var prototype = ((PrototypeMarshaller<DynamicMessage>) method.getRequestMarshaller()).getMessagePrototype();
-    DynamicMessage.Builder request = prototype.newBuilderForType();
+    var prototype = ((PrototypeMarshaller<Message>) method.getRequestMarshaller()).getMessagePrototype();
+    Message.Builder request = prototype.newBuilderForType();
     JsonFormat.parser().merge(step.has("request") ? step.get("request").toString() : "{}", request);
     CallOptions options =
         CallOptions.DEFAULT.withDeadlineAfter(number(step, "deadline_ms", (int) DEADLINE_MS), TimeUnit.MILLISECONDS);
     Channel channel = channel(name, step);
     try (var context = Context.current().withCancellation()) {
-      Iterator<DynamicMessage> messages =
+      Iterator<Message> messages =
           method.getType().serverSendsOneMessage()
               ? context.call(() -> List.of(ClientCalls.blockingUnaryCall(channel, method, options, request.build()))).iterator()
               : context.call(() -> ClientCalls.blockingServerStreamingCall(channel, method, options, request.build()));
@@ -182,7 +182,7 @@ record Player(Map<String, MethodDescriptor<DynamicMessage, DynamicMessage>> meth
     return ClientInterceptors.intercept(channel, MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
-  private static JsonElement json(DynamicMessage message) throws InvalidProtocolBufferException {
+  private static JsonElement json(Message message) throws InvalidProtocolBufferException {
     return JsonParser.parseString(JsonFormat.printer().preservingProtoFieldNames().print(message));
   }
 
