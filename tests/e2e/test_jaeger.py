@@ -106,6 +106,8 @@ WHERE_NEEDED = (
     Expected(PROJECTOR, "enrich", INTERNAL, (PROJECTOR, "project orders")),
     Expected(PROJECTOR, f"/{LOOK_UP}", OUTGOING, (PROJECTOR, "enrich"), {"rpc.system": "grpc"}),
     Expected(COMMAND, LOOK_UP, SERVER, (PROJECTOR, f"/{LOOK_UP}"), _called(LOOK_UP)),
+    Expected(PROJECTOR, f"/{OPEN}", OUTGOING, (PROJECTOR, "enrich"), {"rpc.system": "grpc"}),
+    Expected(COMMAND, OPEN, SERVER, (PROJECTOR, f"/{OPEN}"), _called(OPEN)),
 )
 
 
