@@ -20,9 +20,10 @@ from tests.support.system import System
 
 CLIENT, COMMAND, RELAY, PROJECTOR = "ordersctl", "command_service", "command_service.relay", "projector"
 INTERNAL, SERVER, OUTGOING, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
-CREATE, LOOK_UP = (
+CREATE, LOOK_UP, OPEN = (
     "orderflow.orders.v1.OrderCommandService/CreateOrder",
     "orderflow.customers.v1.CustomerService/BatchGetCustomers",
+    "orderflow.customers.v1.PersonalDataService/OpenPersonalData",
 )
 TOPIC = "orderflow.orders.events.v1"
 
