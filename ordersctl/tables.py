@@ -17,7 +17,7 @@ from orderflow.customers.v1.customer_pb2 import Customer
 from orderflow.inventory.v1.stock_item_pb2 import StockItem
 from orderflow.orders.v1.commands_pb2 import CreateOrderResponse
 from orderflow.orders.v1.order_pb2 import OrderItem, OrderStatus
-from orderflow.orders.v1.views_pb2 import CustomerSummary, OrderView
+from orderflow.orders.v1.views_pb2 import CustomerSummary, EnrichmentState, OrderView
 from ordersctl import money
 from ordersctl.output import printable
 
@@ -129,6 +129,8 @@ def _amount(amount: Money) -> str:
 
 
 def _customer_of(view: OrderView) -> str:
+    if view.enrichment_state == EnrichmentState.ENRICHMENT_STATE_ERASED:
+        return f"erased {view.customer_id}"
     known = f"{view.customer_name} <{view.customer_email}>" if view.customer_name else "not known yet"
     return f"{known} {view.customer_id}"
 

@@ -27,7 +27,7 @@ from orderflow.orders.v1.queries_pb2 import (
     SearchOrdersRequest,
     SearchOrdersResponse,
 )
-from orderflow.orders.v1.views_pb2 import OrderView
+from orderflow.orders.v1.views_pb2 import EnrichmentState, OrderView
 from query_service.errors import OrderNotFound
 from service_kit.errors import TryLater
 from tests.unit.ordersctl.conftest import Run
@@ -303,3 +303,20 @@ def test_of_a_facet_with_many_values_people_see_the_first(services: Services, ru
 def test_an_empty_list_says_so_to_people(run: Run) -> None:
     assert "no orders" in run("order", "list", "--table").stderr
     assert run("order", "list").output == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "shown"),
+    [
+        ("Zoë", EnrichmentState.ENRICHMENT_STATE_COMPLETE, "Zoë <zoe@example.org>"),
+        ("", EnrichmentState.ENRICHMENT_STATE_PENDING, "not known yet"),
+        ("", EnrichmentState.ENRICHMENT_STATE_ERASED, "erased"),
+    ],
+)
+def test_an_orders_customer_is_shown_or_why_there_is_none(
+    services: Services, run: Run, name: str, state: "EnrichmentState.ValueType", shown: str
+) -> None:
+    found = OrderView(order_id=ORDER, customer_id="c-1", customer_name=name, enrichment_state=state)
+    found.customer_email = "zoe@example.org" if name else ""
+    services.answer("GetOrder", queries_pb2.GetOrderResponse(order=found))
+    assert f"{shown} c-1" in run("--table", "order", "get", ORDER).stdout
