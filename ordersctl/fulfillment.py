@@ -12,6 +12,7 @@ from orderflow.fulfillment.v1 import fulfillment_pb2, queries_pb2
 from ordersctl import money, tables
 from ordersctl.client import Client
 from ordersctl.command import Session, command
+from ordersctl.enums import value_name
 from ordersctl.options import OrderId
 
 app = typer.Typer(no_args_is_help=True, help="Show how orders of automatic fulfillment are moved on.")
@@ -51,7 +52,7 @@ async def get_fulfillment(client: Client, order_id: str) -> queries_pb2.GetFulfi
 
 def step_name(found: queries_pb2.GetFulfillmentResponse) -> str:
     """The step without its prefix."""
-    return fulfillment_pb2.FulfillmentStep.Name(found.step).removeprefix("FULFILLMENT_STEP_")
+    return value_name(fulfillment_pb2.FulfillmentStep, found.step, "FULFILLMENT_STEP_")
 
 
 def table(found: queries_pb2.GetFulfillmentResponse) -> RenderableType:
@@ -87,6 +88,6 @@ def _reservations(found: queries_pb2.GetFulfillmentResponse) -> Table:
     shown.add_column("state")
     shown.add_column("cause", overflow="fold")
     for each in found.reservations:
-        state = fulfillment_pb2.ReservationState.Name(each.state).removeprefix("RESERVATION_STATE_")
+        state = value_name(fulfillment_pb2.ReservationState, each.state, "RESERVATION_STATE_")
         shown.add_row(*map(tables.as_text, (each.sku, str(each.quantity), state, each.cause)))
     return shown

@@ -9,6 +9,7 @@ from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsReque
 from orderflow.admin.v1.rebuild_pb2 import Generation, GenerationState
 from orderflow.admin.v1.relay_admin_service_pb2 import GetRelayStatusRequest, GetRelayStatusResponse
 from ordersctl.command import Session, command
+from ordersctl.enums import value_name
 from ordersctl.tables import as_text, duration_text, time_text
 
 projections = typer.Typer()
@@ -58,7 +59,7 @@ def _freshness_table(response: ListProjectionsResponse) -> Table:
 
 
 def _state(generation: Generation) -> str:
-    state = GenerationState.Name(generation.state).removeprefix("GENERATION_STATE_").lower()
+    state = value_name(GenerationState, generation.state, "GENERATION_STATE_").lower()
     return state if generation.mapping_current else f"{state}, of another mapping than this projector writes"
 
 

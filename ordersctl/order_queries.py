@@ -12,6 +12,7 @@ from orderflow.orders.v1 import queries_pb2
 from orderflow.orders.v1.views_pb2 import OrderView
 from ordersctl import history, tables
 from ordersctl.command import Session, command
+from ordersctl.enums import value_name
 from ordersctl.errors import CallFailed
 from ordersctl.get_order import get_order
 from ordersctl.options import MOST_INT64, TOKEN_OPTION, FacetName, Filter, OrderId, OrderPaging, time_of
@@ -135,7 +136,7 @@ async def show_history(
 
 def _note_counts(session: Session, counts: queries_pb2.FacetCounts) -> None:
     """Says how many of the orders found have each value of a facet; to people only the first values."""
-    name = queries_pb2.Facet.Name(counts.facet).removeprefix("FACET_").lower()
+    name = value_name(queries_pb2.Facet, counts.facet, "FACET_").lower()
     values = {each.value: each.order_count for each in counts.buckets}
     listed = [f"{count} {printable(value)}" for value, count in islice(values.items(), _MOST_VALUES)]
     others = counts.other_count + sum(islice(values.values(), _MOST_VALUES, None))

@@ -13,6 +13,7 @@ from rich.text import Text
 from orderflow.admin.v1 import quarantine_pb2 as pb
 from ordersctl import tables
 from ordersctl.command import Session, command
+from ordersctl.enums import value_name
 from ordersctl.output import Rows
 
 app = typer.Typer(no_args_is_help=True, help="What cannot be shown to queries, and what is done about it.")
@@ -159,5 +160,5 @@ def _bytes(value: bytes) -> str:
 
 
 def _state(entry: pb.QuarantineEntry) -> Text:
-    name = pb.QuarantineState.Name(entry.state).removeprefix(_PREFIX).lower()
+    name = value_name(pb.QuarantineState, entry.state, _PREFIX).lower()
     return Text(name, style=_STYLES.get(name, ""))

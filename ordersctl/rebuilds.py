@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orderflow.admin.v1 import rebuild_pb2 as pb
 from ordersctl.command import Session, command
+from ordersctl.enums import value_name
 from ordersctl.errors import CallFailed, Failure
 from ordersctl.options import MOST_INT64
 from ordersctl.tables import facts, time_text
@@ -101,7 +102,7 @@ async def _states(session: Session, rebuild: pb.Rebuild) -> AsyncIterator[pb.Reb
 
 
 def _phase(rebuild: pb.Rebuild) -> str:
-    return pb.RebuildPhase.Name(rebuild.phase).removeprefix("REBUILD_PHASE_").lower().replace("_", " ")
+    return value_name(pb.RebuildPhase, rebuild.phase, "REBUILD_PHASE_").lower().replace("_", " ")
 
 
 def _facts(rebuild: pb.Rebuild) -> Text:

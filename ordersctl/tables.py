@@ -19,6 +19,7 @@ from orderflow.orders.v1.commands_pb2 import CreateOrderResponse
 from orderflow.orders.v1.order_pb2 import OrderItem, OrderStatus
 from orderflow.orders.v1.views_pb2 import CustomerSummary, EnrichmentState, OrderView
 from ordersctl import money
+from ordersctl.enums import value_name
 from ordersctl.output import printable
 
 _STATUS_STYLES = {"PENDING": "yellow", "CONFIRMED": "cyan", "SHIPPED": "blue", "DELIVERED": "green", "CANCELLED": "red"}
@@ -63,7 +64,7 @@ def as_text(value: Text | str) -> Text:
 
 def status_text(status: "OrderStatus.ValueType") -> Text:
     """The status without its prefix, in its color."""
-    name = OrderStatus.Name(status).removeprefix("ORDER_STATUS_")
+    name = value_name(OrderStatus, status, "ORDER_STATUS_")
     return Text(name, style=_STATUS_STYLES.get(name, ""))
 
 
@@ -138,7 +139,7 @@ def _customer_of(view: OrderView) -> str:
 def _freshness(freshness: ViewFreshness) -> str:
     if not freshness.source:
         return ""
-    source = ReadSource.Name(freshness.source).removeprefix("READ_SOURCE_").lower().replace("_", " ")
+    source = value_name(ReadSource, freshness.source, "READ_SOURCE_").lower().replace("_", " ")
     projected = f", projected {time_text(freshness.project_time)}" if freshness.HasField("project_time") else ""
     waited = f", waited {duration_text(freshness.wait_duration)}" if freshness.HasField("wait_duration") else ""
     return f"from the {source}{projected}{waited}"
@@ -240,10 +241,7 @@ def customer_summary_rows(found: Iterable[CustomerSummary], *, header: bool) -> 
 
 
 def _status_counts(found: CustomerSummary) -> str:
-    counts = (
-        (OrderStatus.Name(each.status).removeprefix("ORDER_STATUS_"), each.order_count) for each in found.status_counts
-    )
-    return ", ".join(f"{count} {name.lower()}" for name, count in counts)
+    return ", ".join(f"{each.order_count} {status_text(each.status).plain.lower()}" for each in found.status_counts)
 
 
 def _totals(found: CustomerSummary) -> str:

@@ -320,3 +320,18 @@ def test_an_orders_customer_is_shown_or_why_there_is_none(
     found.customer_email = "zoe@example.org" if name else ""
     services.answer("GetOrder", queries_pb2.GetOrderResponse(order=found))
     assert f"{shown} c-1" in run("--table", "order", "get", ORDER).stdout
+
+
+def test_a_status_that_only_a_newer_server_knows_is_shown_by_its_number(services: Services, run: Run) -> None:
+    newer = OrderView.FromString(OrderView(order_id=ORDER).SerializeToString() + _newer_status(99))
+    services.answer("GetOrder", queries_pb2.GetOrderResponse(order=newer))
+    services.answer("ListOrders", [ListOrdersResponse(orders=[newer])])
+    assert "99" in run("--table", "order", "get", ORDER).stdout
+    assert " 99 " in run("--table", "order", "list").stdout
+    assert json.loads(run("order", "get", ORDER).stdout)["order"]["status"] == 99
+
+
+def _newer_status(number: int) -> bytes:
+    """The field `status` with a value that this contract does not have, as it comes over the wire."""
+    tag = OrderView.DESCRIPTOR.fields_by_name["status"].number << 3
+    return bytes([tag, number])
