@@ -9,6 +9,7 @@ from typing import Annotated
 import grpc
 import typer
 from rich.console import Console
+from rich.segment import SegmentLines
 from rich.text import Text
 
 from ordersctl.command import Session, command
@@ -64,7 +65,12 @@ async def show(
 
 def show_tree(out: Console, jaeger: Jaeger, trace_id: str, spans: Sequence[Span]) -> None:
     """Draws the spans of a trace, and says where to see more."""
-    out.print(drawn(trace_id, spans), soft_wrap=True, width=_MOST_WIDTH)  # a terminal wraps what is too long for it
+    options = out.options.update(width=_MOST_WIDTH)  # a terminal wraps what is too long for it
+    out.print(
+        SegmentLines(out.render_lines(drawn(trace_id, spans), options, pad=False), new_lines=True),
+        soft_wrap=True,
+        end="",
+    )
     out.print(Text(jaeger.link(trace_id)), soft_wrap=True)
 
 

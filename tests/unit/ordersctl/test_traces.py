@@ -116,6 +116,14 @@ def test_a_trace_is_drawn_as_a_tree_with_what_went_wrong(run: Run, jaeger: Jaege
     assert link == f"{jaeger.url}/trace/{TRACE}"
 
 
+def test_a_line_that_is_longer_than_the_terminal_is_whole(run: Run, jaeger: Jaeger) -> None:
+    name = "a long name " * 20
+    jaeger.body = json.dumps({"result": {"resourceSpans": [_resource("x", _span("a", "", name, 0, 7))]}}).encode()
+    _, line, link = run("--table", "trace", "show", TRACE, "--jaeger", jaeger.url).stdout.splitlines()
+    assert line.endswith(f"{name}  x  7.0 ms at 0.0")
+    assert link.startswith(jaeger.url)
+
+
 def test_programs_get_an_object_for_each_span_in_the_order_of_their_beginning(run: Run, jaeger: Jaeger) -> None:
     ran = run("trace", "show", TRACE, "--jaeger", jaeger.url)
     spans = [json.loads(line) for line in ran.stdout.splitlines()]
