@@ -13,13 +13,11 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from orderflow.common.v1 import errors_pb2
-from orderflow.orders.v1 import queries_pb2 as queries
 from service_kit.errors import InvalidArgument, TryLater
-from service_kit.grpc_layers import Context
 from tests.support.eventually import eventually
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.support.tracing import tracer_provider
-from tests.unit.service_kit.in_process import LIST, Server, serving
+from tests.unit.service_kit.in_process import LIST, Server, ends, serving
 
 UNSET, ERROR = trace_pb2.Status.STATUS_CODE_UNSET, trace_pb2.Status.STATUS_CODE_ERROR
 Call = Callable[[Server, bool, Any], Awaitable[None]]
@@ -71,26 +69,6 @@ async def _cancelled(server: Server, streaming: bool, metadata: Any) -> None:  #
         calling.cancel()
 
 
-def _ends(server: Server, error: Exception | None, *, waits: bool) -> None:
-    """What both methods do: send a chunk where they stream, then end so."""
-
-    async def end() -> None:
-        if waits:
-            await asyncio.Event().wait()
-        if error is not None:
-            raise error
-
-    async def unary(_request: object, _context: Context) -> queries.GetOrderResponse:
-        await end()
-        return queries.GetOrderResponse()
-
-    async def stream(_request: object, _context: Context) -> AsyncIterator[queries.ListOrdersResponse]:
-        yield queries.ListOrdersResponse(resume_token="1")
-        await end()
-
-    server.scripted.unary, server.scripted.stream = unary, stream
-
-
 @pytest.mark.parametrize("streaming", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize(
     ("call", "error", "waits", "code", "status", "reason"),
@@ -124,7 +102,7 @@ async def test_a_call_is_told_once_with_its_end(
     streaming: bool,
 ) -> None:
     trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
-    _ends(server, error, waits=waits)
+    ends(server, error, waits=waits)
     await call(server, streaming, (("traceparent", f"00-{trace_id}-{parent}-01"),))
 
     async def told() -> ReceivedSpan | None:

@@ -82,6 +82,26 @@ class Server:
         return [chunk async for chunk in self.stub.ListOrders(LIST, **options)]
 
 
+def ends(server: Server, error: BaseException | None = None, *, waits: bool = False) -> None:
+    """Has both methods do the same: send a chunk where they stream, then wait for ever, or end with the error."""
+
+    async def end() -> None:
+        if waits:
+            await asyncio.Event().wait()
+        if error is not None:
+            raise error
+
+    async def unary(_request: object, _context: Context) -> queries.GetOrderResponse:
+        await end()
+        return queries.GetOrderResponse()
+
+    async def stream(_request: object, _context: Context) -> AsyncIterator[queries.ListOrdersResponse]:
+        yield queries.ListOrdersResponse(resume_token="1")
+        await end()
+
+    server.scripted.unary, server.scripted.stream = unary, stream
+
+
 @asynccontextmanager
 async def serving(*layers: Layer) -> AsyncIterator[Server]:
     """Runs a server and a channel to it, with every service's layers unless told otherwise."""

@@ -7,12 +7,10 @@ import grpc
 import pytest
 
 from orderflow.common.v1 import errors_pb2
-from orderflow.orders.v1 import queries_pb2 as queries
 from service_kit.errors import TryLater
-from service_kit.grpc_layers import Context
 from tests.support.eventually import eventually
 from tests.support.measured import Measured, measured
-from tests.unit.service_kit.in_process import GET, Server, serving
+from tests.unit.service_kit.in_process import GET, Server, ends, serving
 
 SERVICE = "orderflow.orders.v1.OrderQueryService"
 DURATION, RUNNING = "rpc.server.call.duration", "orderflow.rpc.server.calls.running"
@@ -33,24 +31,6 @@ async def measuring(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Serv
     with measured(monkeypatch) as found:
         async with serving() as server:
             yield server, found
-
-
-def scripted(server: Server, error: BaseException | None = None, *, wait: bool = False) -> None:
-    async def end() -> None:
-        if wait:
-            await asyncio.Event().wait()
-        if error:
-            raise error
-
-    async def unary(_request: object, _context: Context) -> queries.GetOrderResponse:
-        await end()
-        return queries.GetOrderResponse()
-
-    async def stream(_request: object, _context: Context) -> AsyncIterator[queries.ListOrdersResponse]:
-        yield queries.ListOrdersResponse(resume_token="1")
-        await end()
-
-    server.scripted.unary, server.scripted.stream = unary, stream
 
 
 async def statuses(found: Measured) -> list[str]:
@@ -76,7 +56,7 @@ async def test_a_call_is_measured_once_with_its_status_and_a_refusal_with_its_re
     measuring: tuple[Server, Measured], error: Exception | None, status: str, reason: str | None, *, streaming: bool
 ) -> None:
     server, found = measuring
-    scripted(server, error)
+    ends(server, error)
     try:
         await (server.list() if streaming else server.get())
     except grpc.aio.AioRpcError as refused:
@@ -101,7 +81,7 @@ async def test_a_call_counts_as_running_until_it_is_cancelled_or_too_late(
     measuring: tuple[Server, Measured], seconds: float | None, status: str, *, streaming: bool
 ) -> None:
     server, found = measuring
-    scripted(server, wait=True)
+    ends(server, waits=True)
     await server.channel.channel_ready()  # or the deadline may pass before the server hears of the call
     method = f"{SERVICE}/{'ListOrders' if streaming else 'GetOrder'}"
     call = asyncio.create_task(server.list(timeout=seconds) if streaming else server.get(timeout=seconds))

@@ -17,7 +17,7 @@ from service_kit.errors import InvalidArgument, TryLater
 from service_kit.grpc_layers import Context
 from service_kit.grpc_tracing import Tracing
 from tests.support.eventually import eventually
-from tests.unit.service_kit.in_process import LIST, Server, serving
+from tests.unit.service_kit.in_process import LIST, Server, ends, serving
 
 SERVICE = "orderflow.orders.v1.OrderQueryService"
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
@@ -32,28 +32,6 @@ class Away(TryLater):
     """A fault of the server that is no surprise."""
 
     reason = errors_pb2.ERROR_REASON_STORE_UNAVAILABLE
-
-
-class Ended:
-    """What both methods do: send a chunk where they stream, then end in some way."""
-
-    def __init__(self, server: Server, error: Exception | None = None, *, wait: bool = False) -> None:
-        server.scripted.unary, server.scripted.stream = self._unary, self._stream
-        self._error, self._wait = error, wait
-
-    async def _unary(self, _request: object, _context: Context) -> queries.GetOrderResponse:
-        await self._end()
-        return queries.GetOrderResponse()
-
-    async def _stream(self, _request: object, _context: Context) -> AsyncIterator[queries.ListOrdersResponse]:
-        yield queries.ListOrdersResponse(resume_token="1")
-        await self._end()
-
-    async def _end(self) -> None:
-        if self._wait:
-            await asyncio.Event().wait()
-        if self._error:
-            raise self._error
 
 
 async def call(server: Server, *, streaming: bool, **options: Any) -> None:
@@ -176,7 +154,7 @@ async def test_what_the_method_does_is_inside_its_span(
 async def test_a_refusal_by_rule_is_no_fault_of_the_server(
     server: Server, spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
-    Ended(server, InvalidArgument.of("order_id", "is wrong"))
+    ends(server, InvalidArgument.of("order_id", "is wrong"))
     with pytest.raises(grpc.aio.AioRpcError):
         await call(server, streaming=streaming)
     span = await server_span(spans)
@@ -191,7 +169,7 @@ async def test_a_refusal_by_rule_is_no_fault_of_the_server(
 async def test_a_refusal_because_something_is_away_is_a_fault(
     server: Server, spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
-    Ended(server, Away("the store is away"))
+    ends(server, Away("the store is away"))
     with pytest.raises(grpc.aio.AioRpcError):
         await call(server, streaming=streaming)
     span = await server_span(spans)
@@ -205,7 +183,7 @@ async def test_a_refusal_because_something_is_away_is_a_fault(
 async def test_an_uncaught_error_is_a_fault_with_the_exception_recorded(
     server: Server, spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
-    Ended(server, RuntimeError("oh no"))
+    ends(server, RuntimeError("oh no"))
     with pytest.raises(grpc.aio.AioRpcError):
         await call(server, streaming=streaming)
     span = await server_span(spans)
@@ -223,7 +201,7 @@ async def test_an_error_that_no_layer_has_answered_is_not_taken_for_success(
     spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
     async with serving(Tracing()) as server:
-        Ended(server, RuntimeError("oh no"))
+        ends(server, RuntimeError("oh no"))
         with pytest.raises(grpc.aio.AioRpcError, match="UNKNOWN"):
             await call(server, streaming=streaming)
     span = await server_span(spans)
@@ -233,7 +211,7 @@ async def test_an_error_that_no_layer_has_answered_is_not_taken_for_success(
 
 
 async def test_a_call_that_the_client_cancels_is_no_fault(server: Server, spans: InMemorySpanExporter) -> None:
-    Ended(server, wait=True)
+    ends(server, waits=True)
     calling = asyncio.ensure_future(server.get())
     await asyncio.wait_for(server.scripted.called.wait(), 1)
     calling.cancel()
@@ -241,7 +219,7 @@ async def test_a_call_that_the_client_cancels_is_no_fault(server: Server, spans:
 
 
 async def test_a_stream_that_the_client_cancels_is_no_fault(server: Server, spans: InMemorySpanExporter) -> None:
-    Ended(server, wait=True)
+    ends(server, waits=True)
     stream = server.stub.ListOrders(LIST)
     await anext(aiter(stream))
     stream.cancel()
@@ -251,7 +229,7 @@ async def test_a_stream_that_the_client_cancels_is_no_fault(server: Server, span
 async def test_a_call_with_a_deadline_that_the_client_cancels_before_it_is_cancelled(
     server: Server, spans: InMemorySpanExporter
 ) -> None:
-    Ended(server, wait=True)
+    ends(server, waits=True)
     stream = server.stub.ListOrders(LIST, timeout=30)
     await anext(aiter(stream))
     stream.cancel()
@@ -269,7 +247,7 @@ async def assert_cancelled(spans: InMemorySpanExporter) -> None:
 async def test_a_call_that_runs_into_its_deadline_is_a_fault(
     server: Server, spans: InMemorySpanExporter, *, streaming: bool
 ) -> None:
-    Ended(server, wait=True)
+    ends(server, waits=True)
     await server.channel.channel_ready()  # or the deadline may pass before the server hears of the call
     with pytest.raises(grpc.aio.AioRpcError):
         await call(server, streaming=streaming, timeout=DEADLINE_SECONDS)
@@ -282,7 +260,7 @@ async def test_a_call_that_runs_into_its_deadline_is_a_fault(
 async def test_a_deadline_that_the_client_notices_first_is_a_deadline_all_the_same(
     server: Server, spans: InMemorySpanExporter
 ) -> None:
-    Ended(server, wait=True)
+    ends(server, waits=True)
     stream = server.stub.ListOrders(LIST, timeout=DEADLINE_SECONDS)
     await anext(aiter(stream))
     await asyncio.sleep(DEADLINE_SECONDS - 0.05)
