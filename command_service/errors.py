@@ -4,8 +4,7 @@ ServiceError
 ├── InvalidArgument ── EmptyOrder, BelowMinimumAmount, CurrencyMismatch, AmountOverflow, RequestIdReused
 ├── FailedPrecondition ── AlreadyCancelled, CannotCancelDeliveredOrder, NotAllowedInStatus, InsufficientStock
 ├── TryLater ── StoreUnavailable, Overloaded
-└── OrderNotFound, CustomerNotFound, StockItemNotFound, OrderAlreadyExists, CustomerAlreadyExists, VersionMismatch,
-    NotOffered
+└── OrderNotFound, CustomerNotFound, StockItemNotFound, OrderAlreadyExists, CustomerAlreadyExists, VersionMismatch
 """
 
 from orderflow.common.v1 import errors_pb2
@@ -112,9 +111,3 @@ class Overloaded(TryLater):
     """As much work is waiting as may; this call was refused before it began."""
 
     reason = errors_pb2.ERROR_REASON_OVERLOADED
-
-
-class NotOffered(ServiceError):
-    """This server does not offer what was asked for."""
-
-    reason = errors_pb2.ERROR_REASON_NOT_IMPLEMENTED

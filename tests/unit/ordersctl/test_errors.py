@@ -7,14 +7,17 @@ import pytest
 
 from command_service.errors import (
     CannotCancelDeliveredOrder,
-    NotOffered,
     OrderAlreadyExists,
     OrderNotFound,
     RequestIdReused,
     StoreUnavailable,
     VersionMismatch,
 )
-from orderflow.common.v1.errors_pb2 import ERROR_REASON_OVERLOADED, ERROR_REASON_PERMISSION_DENIED
+from orderflow.common.v1.errors_pb2 import (
+    ERROR_REASON_NOT_IMPLEMENTED,
+    ERROR_REASON_OVERLOADED,
+    ERROR_REASON_PERMISSION_DENIED,
+)
 from orderflow.orders.v1.commands_pb2 import ConfirmOrderRequest, ConfirmOrderResponse
 from service_kit.errors import FieldViolation, InvalidArgument, ServiceError, TryLater
 from tests.unit.ordersctl.conftest import Run
@@ -35,6 +38,12 @@ class PermissionDenied(ServiceError):
     """The caller may not."""
 
     reason = ERROR_REASON_PERMISSION_DENIED
+
+
+class NotOffered(ServiceError):
+    """The server is older than the contract."""
+
+    reason = ERROR_REASON_NOT_IMPLEMENTED
 
 
 @pytest.mark.parametrize(

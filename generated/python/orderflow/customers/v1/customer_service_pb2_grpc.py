@@ -41,8 +41,8 @@ class CustomerServiceStub:
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel):
@@ -93,8 +93,8 @@ class CustomerServiceServicer:
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def RegisterCustomer(self, request, context):
@@ -197,8 +197,8 @@ class CustomerService:
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @staticmethod

@@ -42,8 +42,8 @@ class CustomerServiceStub:
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_typing.overload
@@ -96,8 +96,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -146,8 +146,8 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     changed name or e-mail address a moment later.
 
     Any call can be refused with INVALID_FIELD, STORE_UNAVAILABLE, OVERLOADED,
-    RATE_LIMITED, UNAUTHENTICATED, PERMISSION_DENIED or NOT_IMPLEMENTED, any
-    command also with REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
+    RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED, any command also with
+    REQUEST_ID_REUSED. See `orderflow.common.v1.ErrorReason`.
     """
 
     @_abc_1.abstractmethod
