@@ -276,6 +276,33 @@ async def test_an_erased_customer_is_in_no_store_any_more_and_stays_erased_in_re
     assert planted.mark not in await in_elasticsearch()
 
 
+async def test_who_has_ordered_and_was_never_registered_is_erased_once_registered(
+    system: System, clients: Clients
+) -> None:
+    planted, customer_id = Planted(), str(uuid.uuid4())
+    created = await planted.ordered(clients, customer_id)
+    erase = customer_commands.EraseCustomerRequest(customer_id=customer_id)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await clients.customers.EraseCustomer(erase)
+    assert rpc_reason(refused.value) == "CUSTOMER_NOT_FOUND"
+    registration = customer_commands.RegisterCustomerRequest(
+        customer_id=customer_id, name="Nobody", email="nobody@example.org"
+    )
+    await clients.customers.RegisterCustomer(registration)
+    await clients.customers.EraseCustomer(erase)
+
+    async def gone() -> bool:
+        view = await view_of(clients, created.order_id)
+        assert (view.enrichment_state, view.address_full) == (views_pb2.ENRICHMENT_STATE_ERASED, "")
+        assert planted.mark not in await in_elasticsearch()
+        assert planted.mark not in await in_redis()
+        return True
+
+    await eventually(lambda: _no_refusal(gone), what="the address gone from the read side")
+    assert planted.mark not in await asyncio.to_thread(in_postgresql)
+    assert erasure_check(system, customer_id).returncode == 0
+
+
 async def test_while_the_command_server_is_away_documents_wait_sealed_and_are_completed_later(
     system: System, clients: Clients
 ) -> None:
