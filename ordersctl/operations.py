@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 
 from orderflow.admin.v1.projection_admin_service_pb2 import ListProjectionsRequest, ListProjectionsResponse
-from orderflow.admin.v1.rebuild_pb2 import Generation, GenerationState
+from orderflow.admin.v1.rebuild_pb2 import GENERATION_STATE_LIVE, Generation, GenerationState
 from orderflow.admin.v1.relay_admin_service_pb2 import GetRelayStatusRequest, GetRelayStatusResponse
 from ordersctl.command import Session, command
 from ordersctl.enums import value_name
@@ -41,7 +41,7 @@ def _projection_table(response: ListProjectionsResponse) -> Table:
         for generation in each.generations:
             counts = (str(generation.document_count), str(generation.lag_events))
             lag = duration_text(generation.lag_duration)
-            table.add_row(*map(as_text, (each.name, generation.index, *counts, lag, _state(generation))))
+            table.add_row(*map(as_text, (each.name, generation.index, *counts, lag, _state(each.name, generation))))
     return table
 
 
@@ -58,9 +58,12 @@ def _freshness_table(response: ListProjectionsResponse) -> Table:
     return table
 
 
-def _state(generation: Generation) -> str:
+def _state(projection: str, generation: Generation) -> str:
     state = value_name(GenerationState, generation.state, "GENERATION_STATE_").lower()
-    return state if generation.mapping_current else f"{state}, of another mapping than this projector writes"
+    if generation.mapping_current:
+        return state
+    advice = f": `ordersctl projection rebuild {projection}`" if generation.state == GENERATION_STATE_LIVE else ""
+    return f"{state}, of another mapping than this projector writes{advice}"
 
 
 def _shard_table(response: GetRelayStatusResponse) -> Table:

@@ -32,6 +32,17 @@ def test_projections_are_listed_with_their_lag(services: Services, run: Run) -> 
     assert json.loads(run("projection", "list").stdout)["projections"][0]["generation"] == "3"
 
 
+def test_a_live_index_of_another_mapping_is_listed_with_the_rebuild_that_it_needs(services: Services, run: Run) -> None:
+    response = ListProjectionsResponse()
+    projection = response.projections.add(name="orders", index="orders-2", generation=2)
+    projection.generations.add(generation=1, index="orders-1", state=GENERATION_STATE_KEPT)
+    projection.generations.add(generation=2, index="orders-2", state=GENERATION_STATE_LIVE)
+    services.answer("ListProjections", response)
+    shown = " ".join(run("--table", "projection", "list").stdout.split())
+    assert shown.count("of another mapping") == 2
+    assert shown.count("`ordersctl projection rebuild") == 1
+
+
 def test_the_relay_is_shown_by_shard(services: Services, run: Run) -> None:
     response = GetRelayStatusResponse()
     response.shards.add(log_shard=0, cursor_position=41, head_position=42, lag_events=1, epoch=7)
